@@ -1,0 +1,68 @@
+"""What a user may pass: one check for hyper-parameters, one each for `grad` and `params`."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "finite and > 0": (lambda v: 0 < v < math.inf, "pass a positive number"),
+    "finite and >= 0": (lambda v: 0 <= v < math.inf, "pass 0 to switch it off"),
+    "finite": (lambda v: -math.inf < v < math.inf, "pass a finite number"),
+    "in [0, 1)": (lambda v: 0 <= v < 1, "the usual averages lie between 0.9 and 0.999"),
+    "in [0, 1]": (lambda v: 0 <= v <= 1, "pass the fraction to keep"),
+    "in (0, 1]": (lambda v: 0 < v <= 1, "pass a small positive number such as 0.001"),
+    "in [1, 100]": (lambda v: 1 <= v <= 100, "the papers use 1 to 3"),
+    "in (0, 100]": (lambda v: 0 < v <= 100, "the papers use 1 to 3"),
+    "in [2, inf)": (lambda v: 2 <= v < math.inf, "2 is the Euclidean step"),
+    "in [2, inf]": (lambda v: v >= 2, "2 is the Euclidean step, jnp.inf the sign step"),
+}
+
+
+def check(rule: str, **arguments: Any) -> None:
+    """Raises unless every argument is a scalar that keeps the rule; tracers are trusted."""
+    allowed, remedy = RULES[rule]
+    for name, value in arguments.items():
+        if callable(value):
+            raise TypeError(
+                f"{name} must be a number {rule}, not the callable {value!r}: to schedule it, wrap "
+                "the factory in optax.inject_hyperparams(..., hyperparam_dtype=jnp.float32)."
+            )
+        if not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
+            raise TypeError(f"{name} must be a number {rule}, not {value!r}: {remedy}.")
+        if jnp.ndim(value):
+            raise ValueError(
+                f"{name} must be a scalar {rule}, not an array of shape {jnp.shape(value)}: use "
+                "jax.vmap over the whole update to sweep it."
+            )
+        # `not allowed`, so that NaN, which satisfies no comparison, is refused as well.
+        if not isinstance(value, jax.core.Tracer) and not allowed(value):
+            raise ValueError(f"{name} must be {rule}, not {value!r}: {remedy}.")
+
+
+def check_rate(**arguments: Any) -> None:
+    """Checks numbers that may also be schedules: learning rates and weight decays."""
+    check("finite and >= 0", **{k: v for k, v in arguments.items() if not callable(v)})
+
+
+def require_params(name: str, params: Any) -> None:
+    if params is None:
+        raise ValueError(f"{name} needs the parameters: call update(grads, state, params).")
+
+
+def require_grad(name: str, grad: Any, updates: Any) -> None:
+    if grad is None:
+        raise ValueError(
+            f"{name} reads the raw gradient beside the update: build the chain with gradpow.chain, "
+            "which hands it on, or call update(..., grad=grads). optax.MultiSteps drops it: wrap "
+            "the whole chain in MultiSteps, not a link of it."
+        )
+    if jax.tree.structure(grad) != jax.tree.structure(updates):
+        raise ValueError(
+            f"{name} got a gradient and an update of different structures: "
+            f"{jax.tree.structure(grad)} and {jax.tree.structure(updates)}. Inside a chain, "
+            "optax.masked and optax.partition need mask_compatible_extra_args=True around it."
+        )

@@ -1,0 +1,117 @@
+"""Optimizer states kept in bfloat16 and rounded stochastically."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+
+class LowPrecisionState(NamedTuple):
+    """State of :func:`low_precision_state`: inner, the wrapped state; seed and count, uint32."""
+
+    inner: optax.OptState
+    seed: jax.Array
+    count: jax.Array
+
+
+def low_precision_state(
+    inner: optax.GradientTransformation, seed: int | jax.Array = 0
+) -> optax.GradientTransformationExtraArgs:
+    r"""Keeps a transformation's float32 moments in bfloat16 between steps, half the bytes.
+
+    The inner update runs in float32. Afterwards each moment x is rounded to one of the two
+    bfloat16 neighbours a <= x <= b, to b with probability (x - a)/(b - a), so that the rounding has
+    mean x. To the nearest, an average with decay 0.999 would stall: a step of a thousandth is
+    below half a spacing of bfloat16.
+
+    Rounded are the float32 leaves that stand in a parameter's place
+    (:func:`optax.tree.map_params`); counts, hyper-parameters and all other types are untouched. The
+    randomness is a hash of seed, step, number of the leaf and index in it, not a ``jax.random``
+    key: it costs one fused pass, and gives the same bits under any sharding.
+
+    It cannot tell moments from iterates: the z of ``schedule_free`` and the y of
+    :func:`gradpow.transforms.lp_mirror_step` would be rounded too, and training with them. Wrap the
+    link that keeps moments, not the optimizer around it.
+
+    Args:
+      inner: the transformation whose moments to keep in bfloat16.
+      seed: any 32-bit number; the same seed gives the same bits.
+
+    Returns:
+      An :class:`optax.GradientTransformationExtraArgs` that passes extra arguments on.
+
+    Raises:
+      TypeError: if seed is no integer.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp, optax
+      >>> tx = gradpow.chain(
+      ...   gradpow.low_precision_state(optax.scale_by_adam()), optax.scale(-1e-3)
+      ... )
+      >>> state = tx.init(jnp.ones(4))
+      >>> state[0].inner.mu.dtype
+      dtype(bfloat16)
+    """
+    if not jnp.issubdtype(jnp.result_type(seed), jnp.integer) or jnp.ndim(seed):
+        raise TypeError(f"seed must be an integer scalar, not {seed!r}: pass 0 to 2**32 - 1.")
+    inner = optax.with_extra_args_support(inner)
+
+    def init(params):
+        state = optax.tree.map_params(inner, _to_bfloat16, inner.init(params))
+        return LowPrecisionState(state, jnp.asarray(seed, jnp.uint32), jnp.zeros([], jnp.uint32))
+
+    def update(updates, state, params=None, **extra_args):
+        wide = optax.tree.map_params(inner, _to_float32, state.inner)
+        updates, wide = inner.update(updates, wide, params, **extra_args)
+        leaf = itertools.count()
+
+        def narrow(x):
+            number = next(leaf)
+            if x.dtype != jnp.float32:
+                return x
+            return _round_stochastically(x, _hash(state.seed, state.count, jnp.uint32(number)))
+
+        narrowed = optax.tree.map_params(inner, narrow, wide)
+        return updates, LowPrecisionState(narrowed, state.seed, state.count + 1)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _to_bfloat16(x: Any) -> Any:
+    return x.astype(jnp.bfloat16) if x.dtype == jnp.float32 else x
+
+
+def _to_float32(x: Any) -> Any:
+    return x.astype(jnp.float32) if x.dtype == jnp.bfloat16 else x
+
+
+def _round_stochastically(x: jax.Array, key: jax.Array) -> jax.Array:
+    """x as bfloat16, by adding 16 random bits below its last kept bit and cutting them off."""
+    noise = _hash(key, _global_index(x.shape)) >> 16
+    bits = lax.bitcast_convert_type(x, jnp.uint32) + noise
+    rounded = lax.bitcast_convert_type(bits & jnp.uint32(0xFFFF0000), jnp.float32)
+    # The carry that rounds a finite number up would turn a NaN into something else.
+    return jnp.where(jnp.isfinite(x), rounded, x).astype(jnp.bfloat16)
+
+
+def _global_index(shape: tuple[int, ...]) -> jax.Array:
+    """Row-major positions modulo 2^32, made of iotas, which every shard computes for itself."""
+    index, stride = jnp.zeros(shape, jnp.uint32), 1
+    for axis in reversed(range(len(shape))):
+        index += lax.broadcasted_iota(jnp.uint32, shape, axis) * jnp.uint32(stride % 2**32)
+        stride *= shape[axis]
+    return index
+
+
+def _hash(*words: jax.Array) -> jax.Array:
+    """Mixes words into 32 bits: xor-shift and multiply rounds, as in MurmurHash3's finalizer."""
+    h = jnp.uint32(0x9E3779B9)
+    for word in words:
+        h = h ^ word
+        h = (h ^ (h >> 16)) * jnp.uint32(0x85EBCA6B)
+        h = (h ^ (h >> 13)) * jnp.uint32(0xC2B2AE35)
+        h = h ^ (h >> 16)
+    return h

@@ -1,0 +1,135 @@
+"""The array functions that the transforms share: signed powers, power means, guarded quotients.
+
+Everything is elementwise and keeps the type of its input. In float32 a power costs two
+transcendentals whatever the exponent, traced or not; in other types it is ``lax.pow``.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Scalar = float | jax.Array
+
+
+def is_static(value: Any) -> bool:
+    """Whether ``value`` is a Python number, known before tracing and never swept by vmap."""
+    return isinstance(value, int | float)
+
+
+def smallest_normal(x: jax.Array) -> Any:
+    """The smallest positive number of x's type that arithmetic does not flush to zero."""
+    return jnp.finfo(x.dtype).tiny
+
+
+def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
+    """n/d for d >= 0, and 0 where d is zero or subnormal (XLA divides by those as by zero)."""
+    # Not `d < tiny`, so that a NaN denominator stays NaN. The inner where keeps derivatives finite.
+    vanished = d < smallest_normal(d)
+    return jnp.where(vanished, 0, n / jnp.where(vanished, 1, d))
+
+
+def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
+    """|x|^p, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
+    if is_static(p) and p in (1, 2, 3):
+        a = jnp.abs(x)
+        return {1: a, 2: x * x, 3: x * x * a}[p]
+    return _abs_power(x, jnp.asarray(p, x.dtype))
+
+
+def signed_power(x: jax.Array, p: Scalar) -> jax.Array:
+    """phi_p(x) = sign(x)|x|^p; phi_1 returns x itself."""
+    if is_static(p) and p in (1, 2, 3):
+        return {1: x, 2: x * jnp.abs(x), 3: x * x * x}[p]
+    return _signed_power(x, jnp.asarray(p, x.dtype))
+
+
+@jax.custom_jvp
+def _abs_power(x: jax.Array, p: jax.Array) -> jax.Array:
+    return _power(jnp.abs(x), p)
+
+
+@jax.custom_jvp
+def _signed_power(x: jax.Array, p: jax.Array) -> jax.Array:
+    return jnp.copysign(_power(jnp.abs(x), p), x)
+
+
+# d|x|^p = p phi_{p-1}(x) dx and d phi_p(x) = p |x|^{p-1} dx: each power's slope is the other power,
+# so that all orders of derivative are finite wherever the true one is; at 0, phi_1 has slope 1.
+@_abs_power.defjvp
+def _(primals, tangents):
+    (x, p), (dx, dp) = primals, tangents
+    y = _abs_power(x, p)
+    return y, p * _signed_power(x, p - 1) * dx + y * _log_abs(x) * dp
+
+
+@_signed_power.defjvp
+def _(primals, tangents):
+    (x, p), (dx, dp) = primals, tangents
+    y = _signed_power(x, p)
+    return y, p * _abs_power(x, p - 1) * dx + y * _log_abs(x) * dp
+
+
+def _log_abs(x: jax.Array) -> jax.Array:
+    a = jnp.abs(x)
+    return jnp.log(jnp.where(a < smallest_normal(x), 1, a))
+
+
+def _power(a: jax.Array, p: jax.Array) -> jax.Array:
+    """a^p for a >= 0."""
+    regular = _float32_power(a, p) if a.dtype == jnp.float32 else lax.pow(a, p)
+    at_zero = jnp.where(p == 0, 1, 0).astype(a.dtype)
+    at_infinity = jnp.where(p > 0, jnp.inf, at_zero).astype(a.dtype)
+    y = jnp.where(a < smallest_normal(a), at_zero, regular)
+    return jnp.where(a < jnp.inf, y, jnp.where(a == jnp.inf, at_infinity, a))
+
+
+def _float32_power(a: jax.Array, p: jax.Array) -> jax.Array:
+    """a^p for normal a = 2^e m, m in [1/sqrt 2, sqrt 2): 2^k exp(f log 2 + p log m), k + f = pe.
+
+    exp(p log a) loses up to 6 bits to the size of log a. Here the whole part k of pe goes back
+    into the exponent unrounded, and f is exact because 12 bits of p times e fit in a float.
+    """
+    bits = lax.bitcast_convert_type(a, jnp.int32)
+    e = (bits - 0x3F3504F3) >> 23  # 0x3F3504F3 is 1/sqrt 2
+    m = lax.bitcast_convert_type(bits - (e << 23), jnp.float32)
+    e = e.astype(jnp.float32)
+    p_high = lax.bitcast_convert_type(lax.bitcast_convert_type(p, jnp.int32) & ~0xFFF, jnp.float32)
+    k = jnp.round(p * e)
+    f = (p_high * e - k) + (p - p_high) * e
+    y = jnp.exp(f * 0.6931472 + p * jnp.log(m))
+    # Two factors, since 2^k alone may leave the float range although y 2^k does not.
+    k = jnp.clip(k, -252, 252).astype(jnp.int32)
+    half = k >> 1
+    return y * _exp2(half) * _exp2(k - half)
+
+
+def _exp2(k: jax.Array) -> jax.Array:
+    return lax.bitcast_convert_type((k + 127) << 23, jnp.float32)
+
+
+def power_mean(x: jax.Array, y: jax.Array, w: Scalar, p: Scalar) -> jax.Array:
+    """phi_{1/p}(w phi_p(x) + (1 - w) phi_p(y)): the signed p-th power mean of x and y.
+
+    The powers are taken at the scale of the larger operand, so that they neither overflow nor
+    vanish while the mean itself is a normal number (the bare cube of 1e-13 is 0 in float32).
+    """
+    if is_static(p) and p == 1:
+        return w * x + (1 - w) * y
+    scale, unscale = _powers_of_two(jnp.maximum(jnp.abs(x), jnp.abs(y)))
+    mean = w * signed_power(x * scale, p) + (1 - w) * signed_power(y * scale, p)
+    return signed_power(mean, 1 / p) * unscale
+
+
+def _powers_of_two(a: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """(2^-e, 2^e) with e the exponent of a >= 0: exact to multiply by, and read off the bits."""
+    info = jnp.finfo(a.dtype)
+    integer = jnp.dtype(f"int{info.bits}")
+    top = 2 * (1 - info.minexp)  # the biased exponents of 2^e and 2^-e add up to twice the bias
+    e = jnp.clip(lax.bitcast_convert_type(a, integer) >> info.nmant, 1, top - 1)
+
+    def power(biased: jax.Array) -> jax.Array:
+        return lax.bitcast_convert_type(biased << info.nmant, a.dtype)
+
+    return power(top - e), power(e)

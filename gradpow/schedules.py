@@ -1,0 +1,64 @@
+"""Schedules of the papers that optax has not."""
+
+import optax
+
+from ._check import check
+from ._numerics import Scalar
+
+
+def warmup_stable_decay(
+    peak_value: Scalar,
+    total_steps: int,
+    warmup_steps: int = 1000,
+    stable_fraction: float = 0.8,
+    init_value: Scalar = 0.0,
+    end_factor: Scalar = 0.1,
+) -> optax.Schedule:
+    r"""The warm-up, stable, decay schedule (wsd) of GradPower's experiments.
+
+    Linear from init_value to peak_value over warmup_steps, constant until stable_fraction of
+    total_steps, then linear to end_factor * peak_value at total_steps, and constant after that.
+
+    Args:
+      peak_value: the rate of the stable phase, >= 0.
+      total_steps: the length of the whole schedule, in steps.
+      warmup_steps: the length of the warm-up, in steps, >= 0. Default from Appendix B.1.
+      stable_fraction: the fraction of total_steps at which the decay starts, in [0, 1]. Default
+        from Section 3.1: up to 80% of the training.
+      init_value: the rate at step 0, >= 0.
+      end_factor: the last rate over peak_value, in [0, 1]. Default from Appendix B.1.
+
+    Returns:
+      A schedule: a function from the step count to the rate.
+
+    Raises:
+      ValueError: if a number lies outside its range, or the warm-up does not end before the decay
+        starts and that before total_steps.
+
+    Examples:
+      >>> from gradpow.schedules import warmup_stable_decay
+      >>> rate = warmup_stable_decay(1.0, total_steps=100, warmup_steps=10)
+      >>> [round(float(rate(step)), 2) for step in (0, 5, 10, 80, 90, 100, 200)]
+      [0.0, 0.5, 1.0, 1.0, 0.55, 0.1, 0.1]
+
+    References:
+      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 3.1 and
+      Appendix B; Hu et al., `MiniCPM`, 2024.
+    """
+    check("finite and >= 0", peak_value=peak_value, init_value=init_value)
+    check("in [0, 1]", stable_fraction=stable_fraction, end_factor=end_factor)
+    decay_start = round(stable_fraction * total_steps)
+    if not 0 <= warmup_steps <= decay_start < total_steps:
+        raise ValueError(
+            "the warm-up must end before the decay starts, and that before total_steps: got "
+            f"warmup_steps = {warmup_steps}, decay from step {decay_start} (stable_fraction = "
+            f"{stable_fraction}), total_steps = {total_steps}. Shorten warmup_steps."
+        )
+    return optax.join_schedules(
+        [
+            optax.linear_schedule(init_value, peak_value, warmup_steps),
+            optax.constant_schedule(peak_value),
+            optax.linear_schedule(peak_value, end_factor * peak_value, total_steps - decay_start),
+        ],
+        boundaries=[warmup_steps, decay_start],
+    )

@@ -1,0 +1,118 @@
+"""Momentum scaling: AMS, Algorithm 1, lines 7 and 11 to 14; Grams, equation (6); Cautious."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from .._check import check, require_grad
+from .._numerics import Scalar, is_static
+
+
+class MomentumScalingState(NamedTuple):
+    """State of :func:`momentum_scaling`: s, the average whose signs decide; None if b3 is 0."""
+
+    s: Any
+
+
+def momentum_scaling(
+    negative_scale: Scalar = -1.0,
+    b3: Scalar = 0.0,
+    zero_scale: Scalar = 1.0,
+    normalize: bool = True,
+    floor: Scalar = 1e-3,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Rescales the coordinates of the update that disagree in sign with the gradient.
+
+    .. math::
+      s_t &= \beta_3 s_{t-1} + (1 - \beta_3)\,g_t \\
+      k_i &= 1 \text{ where } u_i s_i > 0, \quad \lambda \text{ where } u_i s_i < 0, \quad
+      \zeta \text{ where } u_i s_i = 0 \\
+      u &\leftarrow k \circ u \;\frac{d}{\max(\sum_i |k_i|,\; d \cdot \mathrm{floor})}
+
+    g is the extra argument ``grad``, the gradient that entered the chain; the sum runs over one
+    tensor of d elements (layers stacked in one tensor share a normaliser). Signs are compared, so
+    that the product u s cannot underflow.
+
+    **u is a descent direction**, before the learning rate. After ``scale_by_learning_rate`` every
+    sign is turned, and this link would do the opposite: around a complete optimizer use
+    :func:`gradpow.cautious`.
+
+    ========================================  ==============  ==========  =========
+    method                                    negative_scale  zero_scale  normalize
+    ========================================  ==============  ==========  =========
+    AMS (lambda)                              lambda          1           True
+    Grams                                     -1              0           False
+    Cautious                                  0               0           True
+    Adam unchanged                            1               1           either
+    ========================================  ==============  ==========  =========
+
+    Args:
+      negative_scale: lambda, the factor of coordinates that disagree; any finite number.
+      b3: the weight of the past in s, in [0, 1). The papers' optimizers use 0: s is g itself, and
+        nothing is stored.
+      zero_scale: the factor where u or s is 0. AMS masks by >=, hence 1; Cautious by >, hence 0.
+      normalize: whether to keep the mean of abs(k) at 1, by the fraction above.
+      floor: bounds the normaliser when (almost) everything is masked, in (0, 1]. AMS prints none,
+        and divides by 0 where a mask keeps nothing; 1e-3 is that of the Cautious authors' code.
+
+    Returns:
+      An :class:`optax.GradientTransformationExtraArgs`; its update needs ``grad``, which
+      :func:`gradpow.chain` passes on.
+
+    Raises:
+      ValueError: if an argument lies outside its range; at update, if ``grad`` is missing or of
+        another structure than the updates.
+      TypeError: if an argument is no number.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.transforms import momentum_scaling
+      >>> u, g = jnp.array([1.0, -2.0, 3.0, 4.0]), jnp.array([0.1, 0.1, 0.1, 0.0])
+      >>> for tx in (momentum_scaling(-1.0), momentum_scaling(0.0, zero_scale=0.0)):
+      ...   print(tx.update(u, tx.init(u), grad=g)[0])
+      [1. 2. 3. 4.]
+      [ 2. -0.  6.  0.]
+
+    References:
+      `Decoupling Sign and Magnitude in Optimization with Adaptive Momentum Scaling`, Algorithm 1,
+      Definition 3.2, equation (6); Liang et al., `Cautious Optimizers`, Algorithm 1.
+    """
+    check("finite", negative_scale=negative_scale, zero_scale=zero_scale)
+    check("in [0, 1)", b3=b3)
+    check("in (0, 1]", floor=floor)
+    remembers = not (is_static(b3) and b3 == 0)
+    # Where every |k| is 1 so is the normaliser; its reduction would cost a pass and a collective.
+    normalize &= not all(is_static(k) and abs(k) == 1 for k in (negative_scale, zero_scale))
+
+    def init(params):
+        return MomentumScalingState(s=optax.tree.zeros_like(params) if remembers else None)
+
+    def update(updates, state, params=None, *, grad=None, **extra_args):
+        del params, extra_args
+        require_grad("momentum_scaling", grad, updates)
+        s = grad
+        if remembers:
+            s = jax.tree.map(lambda s, g: b3 * s + (1 - b3) * g, state.s, grad)
+
+        def scale(u, s):
+            agreement = jnp.sign(u) * jnp.sign(s)
+            k = jnp.where(agreement < 0, negative_scale, jnp.where(agreement > 0, 1.0, zero_scale))
+            if not normalize:
+                return k * u
+            return k * u / jnp.maximum(_mean_abs(agreement, negative_scale, zero_scale), floor)
+
+        return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _mean_abs(agreement: jax.Array, negative_scale: Scalar, zero_scale: Scalar) -> jax.Array:
+    """The mean of abs(k); counted in integers, because float32 sums are inexact above 2^24."""
+    d = max(agreement.size, 1)
+    negatives = jnp.sum(agreement < 0, dtype=jnp.int32)
+    zeros = jnp.sum(agreement == 0, dtype=jnp.int32)
+    positives = agreement.size - negatives - zeros
+    total = positives + abs(negative_scale) * negatives + abs(zero_scale) * zeros
+    return (total / d).astype(agreement.dtype)

@@ -1,0 +1,160 @@
+"""The table of all transforms and optimizers that the contract and the sharding tests run over."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+import gradpow
+from gradpow import transforms as t
+
+
+@dataclass(frozen=True)
+class Case:
+    """A factory, every number it takes (valid values, all effective), and its other arguments."""
+
+    factory: Callable[..., optax.GradientTransformation]
+    numbers: Mapping[str, float]
+    other: Mapping[str, Any] = field(default_factory=dict)
+    rates: tuple[str, ...] = ()  # the numbers that may be schedules
+    needs_params: bool = False
+    needs_grad: bool = False
+    # Per optimizer and tensor: reductions that may become collectives under sharding.
+    reduces: bool = False
+
+    def make(self, **changes: Any) -> optax.GradientTransformation:
+        return self.factory(**{**self.numbers, **self.other, **changes})
+
+
+def _coupling(learning_rate, tau, alpha):
+    return t.linear_coupling(optax.scale(-learning_rate), t.lp_mirror_step(alpha, 2.0), tau)
+
+
+ADAM = {"b1": 0.9, "b2": 0.99, "eps": 1e-8, "eps_root": 1e-12}
+DECAY = {"learning_rate": 1e-2, "weight_decay": 0.1}
+RATES = ("learning_rate", "weight_decay")
+
+TRANSFORMS = {
+    "sign_power": Case(t.sign_power, {"p": 1.2}),
+    "interpolated_momentum": Case(t.interpolated_momentum, {"b1": 0.9, "b2": 0.99}),
+    "nesterov_pmoment": Case(t.nesterov_pmoment, {"b": 0.9, "p": 1.5}),
+    "p_norm_scale": Case(t.p_norm_scale, {"b": 0.9, "p": 3.0, "eps": 1e-8}, needs_grad=True),
+    "momentum_scaling": Case(
+        t.momentum_scaling,
+        {"negative_scale": -0.5, "b3": 0.5, "zero_scale": 0.9, "floor": 1e-3},
+        needs_grad=True,
+        reduces=True,
+    ),
+    "lp_steepest": Case(t.lp_steepest, {"p": 3.5, "eps": 1e-3}),
+    "lp_steepest_scaled": Case(t.lp_steepest, {"p": 3.5}, {"scaled": True}, reduces=True),
+    "lp_mirror_step": Case(t.lp_mirror_step, {"alpha": 0.1, "p": 3.5}, needs_params=True),
+    "linear_coupling": Case(
+        _coupling, {"learning_rate": 0.1, "tau": 0.5, "alpha": 0.1}, needs_params=True
+    ),
+    "decay_stepped_weights": Case(
+        t.decay_stepped_weights, {"rate": 0.1}, rates=("rate",), needs_params=True
+    ),
+    "low_precision_state": Case(lambda: gradpow.low_precision_state(optax.scale_by_adam()), {}),
+    "blockwise_learning_rate": Case(
+        lambda ratio: gradpow.blockwise_learning_rate(lambda path: ratio), {"ratio": 0.5}
+    ),
+}
+
+OPTIMIZERS = {
+    "gradpower": Case(lambda p: gradpow.gradpower(optax.lion(1e-2), p), {"p": 1.2}),
+    "adampower": Case(
+        gradpow.adampower, {**DECAY, **ADAM, "p": 1.2}, rates=RATES, needs_params=True
+    ),
+    "adagradpower": Case(
+        gradpow.adagradpower,
+        {"learning_rate": 1e-2, "p": 1.2, "eps": 1e-8},
+        rates=("learning_rate",),
+    ),
+    "sgdpower": Case(
+        gradpow.sgdpower,
+        {"learning_rate": 1e-2, "p": 0.8, "momentum": 0.9},
+        rates=("learning_rate",),
+    ),
+    "muonpower": Case(
+        gradpow.muonpower,
+        {**DECAY, "b1": 0.9, "b2": 0.95, "p": 1.2, "beta": 0.9, "consistent_rms": 0.2, "eps": 1e-8},
+        rates=RATES,
+        needs_params=True,
+        reduces=True,
+    ),
+    "s3": Case(
+        gradpow.s3, {**DECAY, "b": 0.9, "p": 3.0, "eps": 1e-9}, rates=RATES, needs_params=True
+    ),
+    "stacey": Case(
+        gradpow.stacey,
+        {
+            **DECAY,
+            "p": 2.8,
+            "mirror_p": 3.5,
+            "b1": 0.9,
+            "b2": 0.99,
+            "alpha": 0.1,
+            "tau": 0.1,
+            "eps": 1e-6,
+        },
+        rates=RATES,
+        needs_params=True,
+    ),
+    "lp_descent": Case(
+        gradpow.lp_descent, {"learning_rate": 1e-2, "p": 3.0}, rates=("learning_rate",)
+    ),
+    "ams": Case(
+        gradpow.ams,
+        {**DECAY, **ADAM, "b3": 0.5, "negative_scale": -0.5, "floor": 1e-3},
+        rates=RATES,
+        needs_params=True,
+        reduces=True,
+    ),
+    "grams": Case(gradpow.grams, {**DECAY, **ADAM}, rates=RATES, needs_params=True),
+    "cautious": Case(
+        lambda learning_rate, **numbers: gradpow.cautious(
+            optax.sgd(learning_rate, momentum=0.9), **numbers
+        ),
+        {
+            "learning_rate": 1e-2,
+            "negative_scale": -0.5,
+            "b3": 0.5,
+            "zero_scale": 0.9,
+            "floor": 1e-3,
+        },
+        rates=("learning_rate",),
+        reduces=True,
+    ),
+    "cautious_adam": Case(
+        gradpow.cautious_adam,
+        {**DECAY, **ADAM, "floor": 1e-3},
+        rates=RATES,
+        needs_params=True,
+        reduces=True,
+    ),
+    "cautious_lion": Case(
+        gradpow.cautious_lion,
+        {**DECAY, "b1": 0.9, "b2": 0.99, "floor": 1e-3},
+        rates=RATES,
+        needs_params=True,
+        reduces=True,
+    ),
+}
+
+CASES = {**TRANSFORMS, **OPTIMIZERS}
+
+
+def in_chain(case: Case, **changes: Any) -> optax.GradientTransformation:
+    """The case inside a gradpow chain, where transforms get their `grad`."""
+    return gradpow.chain(case.make(**changes))
+
+
+def parameters(dtype: Any = jnp.float32) -> dict[str, Any]:
+    """A small tree: a matrix, a vector, a scalar."""
+    return {
+        "matrix": jnp.linspace(-1.0, 1.0, 12, dtype=dtype).reshape(3, 4),
+        "vector": jnp.array([0.5, -0.25, 1.0, 2.0, -1.5], dtype),
+        "scalar": jnp.array(0.75, dtype),
+    }
