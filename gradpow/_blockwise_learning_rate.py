@@ -9,7 +9,7 @@ import optax
 
 from ._check import check
 from ._numerics import Scalar
-from ._paths import map_with_names
+from ._paths import EMBEDDING, HEAD, NORM, map_with_names
 
 TRANSFORMER_RATIOS: Mapping[str, float] = {
     "embedding": 10.0,
@@ -124,13 +124,14 @@ def transformer_blocks(path: str) -> str:
     return "rest"
 
 
-# Whole names between slashes unless said otherwise; the first match decides.
+# The first match decides; short names count only as whole names between slashes.
 _BLOCKS = (
-    (r"norm|(^|/)ln(_|\d|/|$)|head|unembed", "rest"),
+    (f"{NORM}|{HEAD}", "rest"),
     (r"mlp|ffn|feed_?forward|(^|/)moe|expert", "ffn"),
-    (r"embed|(^|/)w[tp]e(/|$)", "embedding"),
+    (EMBEDDING, "embedding"),
     (r"(^|/)(q|k|query|key|w[qk]|[qk]_proj)(/|$)", "qk"),
-    (r"(^|/)(v|o|value|w[vo]|[vo]_proj)(/|$)|att.*/out(_proj)?(/|$)", "vo"),
+    # Not `value` as the last name: in NNX the path of every parameter ends in it.
+    (r"(^|/)((v|o|w[vo]|[vo]_proj)(/|$)|value/)|att.*/out(_proj)?(/|$)", "vo"),
     (r"(^|/)(w[123]|(gate|up|down)_proj|fc\d?)(/|$)", "ffn"),
 )
 

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "finite and > 0": (lambda v: 0 < v < math.inf, "pass a positive number"),
@@ -39,7 +40,7 @@ def check(rule: str, **arguments: Any) -> None:
                 "jax.vmap over the whole update to sweep it."
             )
         # `not allowed`, so that NaN, which satisfies no comparison, is refused as well.
-        if not isinstance(value, jax.core.Tracer) and not allowed(value):
+        if not isinstance(value, Tracer) and not allowed(value):
             raise ValueError(f"{name} must be {rule}, not {value!r}: {remedy}.")
 
 

@@ -14,7 +14,7 @@ class LowPrecisionState(NamedTuple):
 
     inner: optax.OptState
     seed: jax.Array
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def low_precision_state(
@@ -72,10 +72,12 @@ def low_precision_state(
             number = next(leaf)
             if x.dtype != jnp.float32:
                 return x
-            return _round_stochastically(x, _hash(state.seed, state.count, jnp.uint32(number)))
+            return _round_stochastically(
+                x, _hash(state.seed, jnp.asarray(state.count), jnp.uint32(number))
+            )
 
         narrowed = optax.tree.map_params(inner, narrow, wide)
-        return updates, LowPrecisionState(narrowed, state.seed, state.count + 1)
+        return updates, LowPrecisionState(narrowed, state.seed, state.count + jnp.uint32(1))
 
     return optax.GradientTransformationExtraArgs(init, update)
 

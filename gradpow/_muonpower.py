@@ -1,5 +1,6 @@
 """MuonPower: Muon on powered gradients (GradPower, Section 3.4 and Appendix B.2)."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from optax.contrib import MuonDimensionNumbers
 from ._check import check, check_rate
 from ._gradpower import gradpower
 from ._numerics import Scalar
-from ._paths import map_with_names
+from ._paths import EMBEDDING, HEAD, NORM, map_with_names
 
 Hidden = Callable[[str, Any], MuonDimensionNumbers | bool | None]
 
@@ -84,7 +85,8 @@ def muonpower(
         learning_rate,
         beta=beta,
         eps=eps,
-        weight_decay=weight_decay,
+        # Typed as a number there, but handed to optax.add_decayed_weights, which takes schedules.
+        weight_decay=weight_decay,  # pyright: ignore[reportArgumentType]
         weight_decay_mask=mask,
         muon_weight_dimension_numbers=dimension_numbers,
         consistent_rms=consistent_rms,
@@ -102,8 +104,8 @@ def hidden_matrices(path: str, leaf: jax.Array) -> bool:
       leaf: the parameter.
 
     Returns:
-      Whether the leaf has two axes and no part of its path contains one of "embed", "head",
-      "norm", "scale" or "bias".
+      Whether the leaf has two axes, and its path names no embedding (embed, wte), output head
+      (head, lm_head), norm, scale or bias.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -112,8 +114,8 @@ def hidden_matrices(path: str, leaf: jax.Array) -> bool:
       >>> gradpow.hidden_matrices("token_embed/embedding", jnp.ones((8, 8)))
       False
     """
-    names = ("embed", "head", "norm", "scale", "bias")
-    return leaf.ndim == 2 and not any(name in path.lower() for name in names)
+    other = f"{EMBEDDING}|{HEAD}|{NORM}|(^|/)(scale|bias)(/|$)"
+    return leaf.ndim == 2 and not re.search(other, path.lower())
 
 
 def _is_answer(x: Any) -> bool:

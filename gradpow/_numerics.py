@@ -4,7 +4,7 @@ Everything is elementwise and keeps the type of its input. In float32 a power co
 transcendentals whatever the exponent, traced or not; in other types it is ``lax.pow``.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from jax import lax
 Scalar = float | jax.Array
 
 
-def is_static(value: Any) -> bool:
+def is_static(value: Any) -> TypeGuard[float]:
     """Whether ``value`` is a Python number, known before tracing and never swept by vmap."""
     return isinstance(value, int | float)
 
@@ -33,15 +33,18 @@ def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
 def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
     """|x|^p, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
     if is_static(p) and p in (1, 2, 3):
-        a = jnp.abs(x)
-        return {1: a, 2: x * x, 3: x * x * a}[p]
+        return jnp.abs(signed_power(x, p))
     return _abs_power(x, jnp.asarray(p, x.dtype))
 
 
 def signed_power(x: jax.Array, p: Scalar) -> jax.Array:
     """phi_p(x) = sign(x)|x|^p; phi_1 returns x itself."""
-    if is_static(p) and p in (1, 2, 3):
-        return {1: x, 2: x * jnp.abs(x), 3: x * x * x}[p]
+    if is_static(p) and p == 1:
+        return x
+    if is_static(p) and p == 2:
+        return x * jnp.abs(x)
+    if is_static(p) and p == 3:
+        return x * x * x
     return _signed_power(x, jnp.asarray(p, x.dtype))
 
 

@@ -13,7 +13,7 @@ from .._numerics import is_static
 class DecaySteppedWeightsState(NamedTuple):
     """State of :func:`decay_stepped_weights`: the steps taken, an int32 scalar."""
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def decay_stepped_weights(

@@ -1,0 +1,121 @@
+"""What is installed, what is public, and that the documents' commands and examples work."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import gradpow
+
+ROOT = Path(__file__).parent.parent
+
+
+def public_names(module):
+    return sorted(
+        name for name in vars(module) if not name.startswith("_") and name not in {"annotations"}
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The names in a wheel built from a copy of the sources, so that no build folder is left."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "gradpow", source / "gradpow")
+    (source / "transforms").symlink_to("gradpow/transforms")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"]
+    built = subprocess.run(command, cwd=source, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (path,) = (source / "dist").glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    names = [n for n in wheel.namelist() if ".dist-info/" not in n]
+    on_disk = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "gradpow").rglob("*")
+        if path.suffix in {".py", ".typed"}
+    ]
+    assert sorted(names) == sorted(on_disk)
+    assert "gradpow/py.typed" in names
+    assert not any(n.startswith("transforms") for n in names), "no top-level module `transforms`"
+
+
+def test_the_wheel_needs_jax_and_optax_alone(wheel):
+    (metadata,) = (n for n in wheel.namelist() if n.endswith(".dist-info/METADATA"))
+    required = re.findall(
+        r"^Requires-Dist: ([\w-]+)(?!.*extra ==)", wheel.read(metadata).decode(), re.M
+    )
+    assert sorted(required) == ["jax", "optax"]
+
+
+def test_importing_gradpow_loads_no_optional_package():
+    optional = ["flax", "chex", "matplotlib", "sklearn", "rich", "tyro", "hypothesis", "pytest"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({optional})); import gradpow; print('fine')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "fine\n", done.stderr
+
+
+def test_the_link_at_the_top_leads_to_the_transforms_and_is_no_package():
+    link = ROOT / "transforms"
+    assert link.is_symlink() and link.resolve() == ROOT / "gradpow" / "transforms"
+    done = subprocess.run(
+        [sys.executable, "-c", "import transforms"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert "attempted relative import" in done.stderr
+
+
+def test_the_version_is_the_same_everywhere():
+    pyproject = (ROOT / "pyproject.toml").read_text()
+    assert f'version = "{gradpow.__version__}"' in pyproject
+
+
+@pytest.mark.parametrize("module", [gradpow, gradpow.transforms, gradpow.schedules, gradpow.theory])
+def test_every_public_function_has_a_docstring_with_an_example_and_a_reference(module):
+    for name in public_names(module):
+        thing = getattr(module, name)
+        if not callable(thing) or not thing.__module__.startswith("gradpow"):
+            continue
+        assert thing.__doc__, name
+        if not isinstance(thing, type):
+            assert ">>>" in thing.__doc__, f"{name} has no example"
+            assert "Returns:" in thing.__doc__, f"{name} does not say what it returns"
+
+
+def test_no_file_of_the_package_is_longer_than_400_lines():
+    for path in [*(ROOT / "gradpow").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]:
+        assert len(path.read_text().splitlines()) <= 400, path
+
+
+def test_the_readme_examples_run(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    readme = (ROOT / "README.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M)
+    blocks = [block for block in blocks if not block.startswith(">>>")]
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+
+
+def test_the_readme_names_every_public_name():
+    readme = (ROOT / "README.md").read_text()
+    for module in (gradpow, gradpow.transforms):
+        for name in public_names(module):
+            if name.endswith("State") or name in {"hidden_matrices", "transformer_blocks"}:
+                continue
+            assert re.search(rf"\b{name}\b", readme), f"README.md does not mention {name}"
+
+
+def test_the_readme_links_lead_to_files():
+    readme = (ROOT / "README.md").read_text()
+    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)|src=\"(?!https?:)([^\"]+)\"", readme):
+        path = (target[0] or target[1]).split("#")[0]
+        assert (ROOT / path).exists(), path
