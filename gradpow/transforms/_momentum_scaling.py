@@ -97,22 +97,33 @@ def momentum_scaling(
             s = jax.tree.map(lambda s, g: b3 * s + (1 - b3) * g, state.s, grad)
 
         def scale(u, s):
-            agreement = jnp.sign(u) * jnp.sign(s)
-            k = jnp.where(agreement < 0, negative_scale, jnp.where(agreement > 0, 1.0, zero_scale))
-            if not normalize:
-                return k * u
-            return k * u / jnp.maximum(_mean_abs(agreement, negative_scale, zero_scale), floor)
+            # v is u seen from s, negative where they disagree. u enters once, because XLA would
+            # store a costly u with several uses on CPU instead of fusing it.
+            side = jnp.where(s < 0, -1.0, 1.0)
+            v = side * u
+            vanishes = (v == 0) | (s == 0)
+            disagrees = ~vanishes & (v < 0)
+            k = jnp.where(vanishes, zero_scale, jnp.where(disagrees, negative_scale, 1.0))
+            if normalize:
+                mean = _mean_abs((vanishes, zero_scale), (disagrees, negative_scale))
+                k = k * (1 / jnp.maximum(mean, floor)).astype(u.dtype)
+            return side * (k * v)
 
         return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _mean_abs(agreement: jax.Array, negative_scale: Scalar, zero_scale: Scalar) -> jax.Array:
-    """The mean of abs(k); counted in integers, because float32 sums are inexact above 2^24."""
-    d = max(agreement.size, 1)
-    negatives = jnp.sum(agreement < 0, dtype=jnp.int32)
-    zeros = jnp.sum(agreement == 0, dtype=jnp.int32)
-    positives = agreement.size - negatives - zeros
-    total = positives + abs(negative_scale) * negatives + abs(zero_scale) * zeros
-    return (total / d).astype(agreement.dtype)
+def _mean_abs(*scaled: tuple[jax.Array, Scalar]) -> jax.Array | float:
+    """The mean of abs(k), given where k is not 1, and what it is there."""
+    (first, a), (second, b) = scaled
+    if is_static(a) and is_static(b) and abs(a) == abs(b):
+        scaled = ((first | second, a),)  # one count instead of two
+    rest, total = first.size, 0.0
+    for mask, k in scaled:
+        if is_static(k) and abs(k) == 1:
+            continue
+        # In integers, because float32 sums are inexact above 2^24.
+        count = jnp.sum(mask, dtype=jnp.int32)
+        rest, total = rest - count, total + abs(k) * count
+    return (rest + total) / max(first.size, 1)

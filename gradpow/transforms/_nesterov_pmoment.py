@@ -61,8 +61,7 @@ def nesterov_pmoment(b: Scalar, p: Scalar = 1) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
         s = jax.tree.map(lambda s, u: power_mean(s, u, b, p), state.s, updates)
-        # One more step with the same u gives the past the weight b^2; the powers are shared.
-        n = jax.tree.map(lambda s, u: power_mean(s, u, b * b, p), state.s, updates)
+        n = jax.tree.map(lambda s, u: power_mean(s, u, b, p), s, updates)
         return n, NesterovPmomentState(s)
 
     return optax.GradientTransformation(init, update)

@@ -74,14 +74,13 @@ def p_norm_scale(
     def update(updates, state, params=None, *, grad=None, **extra_args):
         del params, extra_args
         require_grad("p_norm_scale", grad, updates)
-        # One more step with the same g gives the past the weight b^2; the powers are shared.
-        ahead = b * b if nesterov else b
 
-        def scale(u, root, g):
-            return guarded_divide(u, power_mean(root, jnp.abs(g), ahead, p) + eps)
+        def average(root, g):
+            return power_mean(root, jnp.abs(g), b, p)
 
-        updates = jax.tree.map(scale, updates, state.root, grad)
-        root = jax.tree.map(lambda r, g: power_mean(r, jnp.abs(g), b, p), state.root, grad)
+        root = jax.tree.map(average, state.root, grad)
+        norm = jax.tree.map(average, root, grad) if nesterov else root
+        updates = jax.tree.map(lambda u, d: guarded_divide(u, d + eps), updates, norm)
         return updates, PNormScaleState(root)
 
     return optax.GradientTransformationExtraArgs(init, update)
