@@ -5,7 +5,7 @@ from typing import Any, Literal
 import optax
 
 from ._chain import chain
-from ._check import check_rate
+from ._check import check, check_rate
 from ._numerics import Scalar
 from ._rates import product
 from .transforms import interpolated_momentum, linear_coupling, lp_mirror_step, lp_steepest
@@ -77,6 +77,7 @@ def stacey(
       `Stochastic Steepest Descent with Acceleration for l_p-Smooth Non-Convex Optimization`
       (STACEY), Algorithms 2, 3 and 4, Appendix D.
     """
+    check("in [2, inf)", mirror_p=mirror_p)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
     return chain(
         interpolated_momentum(b1, b2),

@@ -1,10 +1,13 @@
 """The table of all transforms and optimizers that the contract and the sharding tests run over."""
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 import gradpow
@@ -30,6 +33,11 @@ class Case:
 
 def _coupling(learning_rate, tau, alpha):
     return t.linear_coupling(optax.scale(-learning_rate), t.lp_mirror_step(alpha, 2.0), tau)
+
+
+def _cautious(learning_rate, negative_scale, b3, zero_scale, floor):
+    base = optax.sgd(learning_rate, momentum=0.9)
+    return gradpow.cautious(base, negative_scale, b3, zero_scale, floor)
 
 
 ADAM = {"b1": 0.9, "b2": 0.99, "eps": 1e-8, "eps_root": 1e-12}
@@ -63,7 +71,9 @@ TRANSFORMS = {
 }
 
 OPTIMIZERS = {
-    "gradpower": Case(lambda p: gradpow.gradpower(optax.lion(1e-2), p), {"p": 1.2}),
+    "gradpower": Case(
+        lambda p: gradpow.gradpower(optax.lion(1e-2), p), {"p": 1.2}, needs_params=True
+    ),
     "adampower": Case(
         gradpow.adampower, {**DECAY, **ADAM, "p": 1.2}, rates=RATES, needs_params=True
     ),
@@ -114,9 +124,7 @@ OPTIMIZERS = {
     ),
     "grams": Case(gradpow.grams, {**DECAY, **ADAM}, rates=RATES, needs_params=True),
     "cautious": Case(
-        lambda learning_rate, **numbers: gradpow.cautious(
-            optax.sgd(learning_rate, momentum=0.9), **numbers
-        ),
+        _cautious,
         {
             "learning_rate": 1e-2,
             "negative_scale": -0.5,
@@ -158,3 +166,68 @@ def parameters(dtype: Any = jnp.float32) -> dict[str, Any]:
         "vector": jnp.array([0.5, -0.25, 1.0, 2.0, -1.5], dtype),
         "scalar": jnp.array(0.75, dtype),
     }
+
+
+def matrix() -> dict[str, jax.Array]:
+    """The smallest tree that every case takes: one leaf, which Muon treats as hidden."""
+    return {"matrix": parameters()["matrix"]}
+
+
+def gradients(params: Any, steps: int, seed: int = 0) -> Any:
+    """Normal gradients for some steps: like params, with a first axis for the steps."""
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(
+        lambda x: jnp.asarray(rng.normal(size=(steps, *jnp.shape(x))), x.dtype), params
+    )
+
+
+# Without LLVM's optimisations, which take a quarter of the time that small programs compile.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+def assert_close(actual: Any, expected: Any, tolerance: float) -> None:
+    """Leaves differ by at most tolerance times the largest number of the expected leaf."""
+
+    def check(actual, expected):
+        actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+        assert np.isfinite(expected).all()
+        scale = np.max(np.abs(expected), initial=0)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+    jax.tree.map(check, actual, expected)
+
+
+def all_finite(tree: Any) -> jax.Array:
+    """Whether every inexact leaf is finite everywhere."""
+    return jnp.array([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]).all()
+
+
+def updates_of(tx: optax.GradientTransformation, params: Any, grads: Any, **extra_args: Any) -> Any:
+    """What tx emits at each step; they are applied to the params, and compiled as one loop."""
+    tx = optax.with_extra_args_support(tx)
+
+    def step(carry, grad):
+        params, state = carry
+        updates, state = tx.update(grad, state, params, **extra_args)
+        return (optax.apply_updates(params, updates), state), updates
+
+    def run(params, grads):
+        return jax.lax.scan(step, (params, tx.init(params)), grads)[1]
+
+    return jax.jit(run)(params, grads)
+
+
+def assert_same_steps(actual: Any, expected: Any, tolerance: float, floor: Any = 0.0) -> None:
+    """Errors are at most tolerance times their coordinate's RMS over the first axis, plus floor.
+
+    A step crosses 0 again and again, so that its error relative to itself means nothing.
+    """
+
+    def check(actual, expected):
+        actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+        scale = np.sqrt(np.mean(expected**2, axis=0))
+        excess = np.abs(actual - expected) - floor - tolerance * scale
+        worst = np.max(excess / np.maximum(scale, 1e-300), initial=0)
+        assert np.all(excess <= 0), f"beyond the tolerance by {worst:.1e} of the scale"
+
+    jax.tree.map(check, actual, expected)

@@ -3,8 +3,8 @@
 An update crosses 0 again and again, so an error is measured against the root mean square of its
 coordinate's reference updates over all steps. Of that scale 1e-5 is allowed in float32 and 1e-12 in
 float64, where the measured errors are below 2e-6 and 1e-14; larger figures are explained where they
-stand. Library and loop get the same hyper-parameters, rounded to the working type: float32(1.2)
-alone moves (1e-30)**1.2 by 3e-6.
+stand. The hyper-parameters that library and loop are given are rounded to the working type, since
+float32(1.2) alone moves (1e-30)**1.2 by 3e-6; those left out are the defaults of both.
 """
 
 import functools
@@ -17,17 +17,20 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import references
+from cases import OPTIMIZERS, assert_same_steps, updates_of
 
 import gradpow
-import references
-from cases import OPTIMIZERS
 from gradpow import transforms as t
 
 STEPS = 200
 SHAPES = {"scalar": (), "vector": (29,), "matrix": (7, 9), "cube": (2, 3, 5)}
+# Two to three shapes in each type: compiling a leaf costs as much as all else.
+LEAVES = {np.float32: ("scalar", "matrix", "cube"), np.float64: ("vector", "matrix")}
 DECAYED = {"scalar": True, "vector": False, "matrix": True, "cube": False}
 PROBLEMS = {
-    name: references.problem(seed, STEPS, shape) for seed, (name, shape) in enumerate(SHAPES.items())
+    name: references.problem(seed, STEPS, shape)
+    for seed, (name, shape) in enumerate(SHAPES.items())
 }
 TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -48,7 +51,7 @@ ADAM = {"b1": 0.9, "b2": 0.95}
 
 @dataclass(frozen=True)
 class Case:
-    """An optimizer, its loop, what both get, and the tolerances that differ from the usual."""
+    """A method, its loop, what both are given, and the tolerances that differ from the usual."""
 
     make: Callable[..., optax.GradientTransformation]
     loop: Callable[..., np.ndarray]
@@ -62,8 +65,11 @@ class Case:
             for name, value in self.numbers.items()
         }
 
-    def make_with_mask(self, numbers):
-        return self.make(**numbers, **({"mask": DECAYED} if "weight_decay" in numbers else {}))
+    def masked(self, numbers):
+        def mask(params):
+            return {leaf: DECAYED[leaf] for leaf in params}
+
+        return lambda: self.make(**numbers, **({"mask": mask} if "weight_decay" in numbers else {}))
 
     def expected(self, leaf, numbers):
         if "weight_decay" in numbers and not DECAYED[leaf]:
@@ -76,28 +82,35 @@ def both(name, **numbers):
     return Case(getattr(gradpow, name), getattr(references, name), numbers)
 
 
+def counts(theta0):
+    return np.arange(1, STEPS + 1).reshape(-1, *(1,) * theta0.ndim)
+
+
 def bias_correction(eps, theta0, expected, numbers):
     """optax rounds b2**t before it takes 1 - b2**t, which is 0.001 at the first step."""
-    count = np.arange(1, STEPS + 1).reshape(-1, *(1,) * theta0.ndim)
-    return eps / (1 - numbers["b2"] ** count) * np.abs(expected)
+    return eps / (1 - numbers["b2"] ** counts(theta0)) * np.abs(expected)
 
 
 def cancellation(eps, theta0, expected, numbers):
-    """z - theta cancels: z is within 8 eps (phi_p's 1e-6 in float32), and of it tau is taken."""
-    return 8 * eps * numbers["tau"] * np.abs(theta0)
+    """z - theta cancels, and tau of it is taken.
+
+    phi_p errs by 8 eps (1e-6 in float32), and each step rounds both z and theta by eps / 2.
+    """
+    return numbers["tau"] * (8 + counts(theta0)) * eps * np.abs(theta0)
 
 
 def stacey(**numbers):
     # The l_p step and the inverse mirror map are roots: their slope at 0 is infinite, and the
-    # rounding of a momentum that crosses 0 is multiplied by it. Measured: 5e-4.
+    # rounding of a momentum that crosses 0 is multiplied by it. Measured: 1e-4 beyond the floor.
     numbers = {"tau": 0.001, "alpha": 0.01, **numbers}
     return Case(gradpow.stacey, references.stacey, numbers, 2e-3, cancellation)
 
 
-def muonpower(theta0, gradients, consistent_rms, **numbers):
+def muonpower(theta0, gradients, beta=0.95, consistent_rms=0.2, b1=0.9, b2=0.95, **numbers):
     if theta0.ndim == 2:
-        return references.muonpower(theta0, gradients, consistent_rms=consistent_rms, **numbers)
-    return references.adampower(theta0, gradients, **numbers)
+        numbers = {**numbers, "beta": beta, "consistent_rms": consistent_rms}
+        return references.muonpower(theta0, gradients, **numbers)
+    return references.adampower(theta0, gradients, b1=b1, b2=b2, **numbers)
 
 
 def gradpower_adam(learning_rate, p, **adam):
@@ -112,14 +125,11 @@ CASES = {
     "adampower": both("adampower", **CONSTANT, p=1.2),
     "adampower, scheduled": both("adampower", **SCHEDULED, p=0.8, **ADAM),
     "adampower, p = 1": both("adampower", **SCHEDULED, p=1.0),
-    **{
-        f"gradpower(adam), p = {p}": Case(
-            gradpower_adam,
-            functools.partial(references.adampower, weight_decay=0.0),
-            {"learning_rate": learning_rate, "p": p, **ADAM},
-        )
-        for p, learning_rate in ((0.8, 0.01), (1.0, rate), (1.2, rate))
-    },
+    "gradpower(adam)": Case(
+        gradpower_adam,
+        functools.partial(references.adampower, weight_decay=0.0),
+        {"learning_rate": rate, "p": 1.2, **ADAM},
+    ),
     "adagradpower": both("adagradpower", learning_rate=0.01, p=1.2),
     "adagradpower, scheduled": both("adagradpower", learning_rate=rate, p=0.8),
     "sgdpower": both("sgdpower", learning_rate=0.01, p=0.8),
@@ -127,9 +137,12 @@ CASES = {
     "sgdpower, nesterov": both("sgdpower", learning_rate=0.01, p=2.0, momentum=0.9, nesterov=True),
     # Newton-Schulz multiplies small singular values, and their rounding, by 3.4445**5 = 485.
     # Measured: 4e-5.
-    "muonpower": Case(gradpow.muonpower, muonpower, {**CONSTANT, "consistent_rms": 0.2}, 1e-4),
+    "muonpower": Case(gradpow.muonpower, muonpower, CONSTANT, 1e-4),
     "muonpower, scheduled": Case(
-        gradpow.muonpower, muonpower, {**SCHEDULED, "p": 1.0, "consistent_rms": 0.1}, 1e-4
+        gradpow.muonpower,
+        muonpower,
+        {**SCHEDULED, "p": 1.0, "beta": 0.8, "consistent_rms": 0.1, "b1": 0.8, "b2": 0.9},
+        1e-4,
     ),
     "s3, p = 1": both("s3", **SCHEDULED, p=1.0),
     "s3, p = 1.2": both("s3", **CONSTANT, p=1.2),
@@ -173,55 +186,7 @@ CASES = {
 }
 
 
-def updates(tx, dtype, leaves=tuple(SHAPES)):
-    """What tx emits at each step of the problems."""
-
-    def step(carry, gradient):
-        theta, state = carry
-        update, state = tx.update(gradient, state, theta)
-        return (optax.apply_updates(theta, update), state), update
-
-    @jax.jit
-    def run(theta0, gradients):
-        return jax.lax.scan(step, (theta0, tx.init(theta0)), gradients)[1]
-
-    theta0, gradients = (
-        {leaf: jnp.asarray(PROBLEMS[leaf][i], dtype) for leaf in leaves} for i in (0, 1)
-    )
-    return jax.device_get(run(theta0, gradients))
-
-
-def assert_equal(actual, expected, tolerance, floor=0.0):
-    error = np.abs(np.asarray(actual, np.float64) - expected)
-    scale = np.sqrt(np.mean(expected**2, axis=0))
-    excess = error - floor - tolerance * scale
-    assert np.all(excess <= 0), f"by {np.max(excess / np.maximum(scale, 1e-300)):.1e} of the scale"
-
-
-@TYPES
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_an_optimizer_equals_its_loop(case, dtype):
-    with jax.enable_x64(dtype is np.float64):
-        numbers = case.rounded(dtype)
-        actual = updates(case.make_with_mask(numbers), dtype)
-        tolerance = case.float32 if dtype is np.float32 else 1e-12
-        for leaf, (theta0, _) in PROBLEMS.items():
-            assert actual[leaf].dtype == dtype
-            expected = case.expected(leaf, numbers)
-            floor = case.floor(np.finfo(dtype).eps, theta0, expected, numbers)
-            assert_equal(actual[leaf], expected, tolerance, floor)
-
-
-@TYPES
-@pytest.mark.parametrize("p", [2.0, 3.0, float("inf")])
-def test_scaled_lp_descent_takes_the_norm_over_all_leaves(p, dtype):
-    joined = np.concatenate([g.reshape(STEPS, -1) for _, g in PROBLEMS.values()], axis=1)
-    with jax.enable_x64(dtype is np.float64):
-        learning_rate = float(dtype(0.01))
-        actual = updates(gradpow.lp_descent(learning_rate, p, scaled=True), dtype)
-    actual = np.concatenate([u.reshape(STEPS, -1) for u in actual.values()], axis=1)
-    expected = references.lp_descent(joined[0], joined, learning_rate, p, scaled=True)
-    assert_equal(actual, expected, 1e-5 if dtype is np.float32 else 1e-12)
+# Transforms that no optimizer covers in full
 
 
 def nesterov_pmoment(theta0, gradients, b, p):
@@ -261,7 +226,7 @@ def averaged_and_scaled(b, **numbers):
     return gradpow.chain(t.interpolated_momentum(b, b), t.momentum_scaling(**numbers))
 
 
-LINKS = {
+TRANSFORMS = {
     # A signed moment crosses 0, where its root has an infinite slope. Measured: 7e-5.
     "nesterov_pmoment": Case(t.nesterov_pmoment, nesterov_pmoment, {"b": 0.9, "p": 3.0}, 2e-3),
     "p_norm_scale": Case(
@@ -277,17 +242,48 @@ LINKS = {
 }
 
 
+def updates(make, dtype, leaves, **traced):
+    """What the optimizer make(**traced) emits at each step of the problems."""
+    theta0, gradients = (
+        {leaf: jnp.asarray(PROBLEMS[leaf][i], dtype) for leaf in leaves} for i in (0, 1)
+    )
+    run = jax.jit(lambda traced, *problem: updates_of(make(**traced), *problem))
+    return jax.device_get(run(traced, theta0, gradients))
+
+
 @TYPES
-@pytest.mark.parametrize("case", LINKS.values(), ids=LINKS)
-def test_a_transform_equals_its_loop(case, dtype):
-    test_an_optimizer_equals_its_loop(case, dtype)
+@pytest.mark.parametrize("case", [*CASES.values(), *TRANSFORMS.values()], ids=[*CASES, *TRANSFORMS])
+def test_updates_are_those_of_the_loop(case, dtype):
+    with jax.enable_x64(dtype is np.float64):
+        numbers = case.rounded(dtype)
+        actual = updates(case.masked(numbers), dtype, LEAVES[dtype])
+        tolerance = case.float32 if dtype is np.float32 else 1e-12
+        for leaf in LEAVES[dtype]:
+            assert actual[leaf].dtype == dtype
+            theta0, _ = PROBLEMS[leaf]
+            expected = case.expected(leaf, numbers)
+            floor = case.floor(np.finfo(dtype).eps, theta0, expected, numbers)
+            assert_same_steps(actual[leaf], expected, tolerance, floor)
+
+
+@TYPES
+@pytest.mark.parametrize("p", [2.0, 3.0, float("inf")])
+def test_scaled_lp_descent_takes_the_norm_over_all_leaves(p, dtype):
+    joined = np.concatenate([g.reshape(STEPS, -1) for _, g in PROBLEMS.values()], axis=1)
+    with jax.enable_x64(dtype is np.float64):
+        learning_rate = float(dtype(0.01))
+        actual = updates(lambda: gradpow.lp_descent(learning_rate, p, True), dtype, SHAPES)
+    actual = np.concatenate([actual[leaf].reshape(STEPS, -1) for leaf in PROBLEMS], axis=1)
+    expected = references.lp_descent(joined[0], joined, learning_rate, p, scaled=True)
+    assert_same_steps(actual, expected, 1e-5 if dtype is np.float32 else 1e-12)
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_traced_hyperparameters_give_what_static_ones_give(name):
-    case = OPTIMIZERS[name]
-    leaves = ("vector", "matrix")
-    static = updates(case.make(), np.float32, leaves)
-    traced = jax.jit(lambda numbers: updates_inside(case.make(**numbers), leaves))(
-        {key: jnp.float32(value) for key, value in case.numbers.items()}
-    )
+    case, leaves = OPTIMIZERS[name], ("scalar", "matrix")
+    static = updates(case.make, np.float32, leaves)
+    traced = {key: jnp.float32(value) for key, value in case.numbers.items()}
+    # optax's own Adam differs by 2.6e-5: 1 - b is rounded before or after the subtraction.
+    tolerance = 2e-3 if name == "stacey" else 1e-4
+    actual = updates(case.make, np.float32, leaves, **traced)
+    assert_same_steps(actual, static, tolerance)

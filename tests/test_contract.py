@@ -1,0 +1,369 @@
+"""What every transform and optimizer keeps to: compilation, types, trees, numbers, errors."""
+
+import functools
+import inspect
+import math
+import re
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from cases import (
+    CASES,
+    RATES,
+    all_finite,
+    assert_close,
+    gradients,
+    in_chain,
+    matrix,
+    parameters,
+    quick_jit,
+)
+
+import gradpow
+
+every_case = pytest.mark.parametrize("name", CASES)
+numbered = pytest.mark.parametrize("name", [name for name in CASES if CASES[name].numbers])
+
+
+@functools.cache
+def donating_step(name):
+    """A jitted training step, with an extra argument that nobody knows, and its traces."""
+    tx, traces = in_chain(CASES[name]), []
+
+    def step(params, state, grads):
+        traces.append(name)
+        updates, state = tx.update(grads, state, params, nobody_knows_this=grads)
+        return optax.apply_updates(params, updates), state
+
+    return jax.jit(step, donate_argnums=(0, 1)), traces
+
+
+@every_case
+def test_neither_jit_nor_unknown_extra_arguments_change_a_step(name):
+    tx, params, (step, _) = in_chain(CASES[name]), matrix(), donating_step(name)
+    state = tx.init(params)
+    jitted = jax.tree.map(jnp.copy, (params, state))
+    for grad in gradients(params, steps=2)["matrix"]:
+        updates, state = tx.update({"matrix": grad}, state, params)
+        params = optax.apply_updates(params, updates)
+        jitted = step(*jitted, {"matrix": grad})
+    # Fused and single operations round differently, by some 1e-7.
+    assert_close(jitted, (params, state), 1e-5)
+
+
+@every_case
+def test_steps_donate_params_and_state_and_compile_once(name):
+    params, (step, traces) = matrix(), donating_step(name)
+    state, grad = in_chain(CASES[name]).init(params), matrix()
+    for _ in range(2):
+        old = jax.tree.leaves((params, state))
+        params, state = step(params, state, grad)
+        assert all(x.is_deleted() for x in old)
+    assert traces == [name]
+
+
+@every_case
+def test_no_state_shares_memory_with_the_params_or_another_state(name):
+    params = parameters()
+    state = in_chain(CASES[name]).init(params)
+    pointers = [x.unsafe_buffer_pointer() for x in jax.tree.leaves((params, state))]
+    assert len(set(pointers)) == len(pointers)
+
+
+@every_case
+def test_map_params_touches_exactly_the_leaves_shaped_like_parameters(name):
+    tx = in_chain(CASES[name])
+    params = {"matrix": jnp.ones((2, 3)), "vector": jnp.ones(5)}
+    state = tx.init(params)
+    touched = optax.tree.map_params(tx, lambda _: True, state, transform_non_params=lambda _: False)
+    assert touched == jax.tree.map(lambda x: x.shape in ((2, 3), (5,)), state)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
+
+
+# The scalar and the empty leaf have gradients of another type than the parameters.
+PARAM_TYPES = ("float32", "float16", "bfloat16", "float64", "float32", "bfloat16")
+GRAD_TYPES = ("float32", "float16", "bfloat16", "float64", "bfloat16", "float32")
+
+
+def odd_tree(make, types):
+    """All kinds of nodes and leaves; make gives a matrix of a type."""
+    matrices = [make(jnp.dtype(dtype)) for dtype in types]
+    return {
+        "reference": matrices[0],
+        "tuple": (matrices[1], None, matrices[2]),
+        "named": Pair(matrices[3], {"deep": {"er": [matrices[4][..., 0, 0]]}}),
+        "empty": matrices[5][..., :0],
+    }
+
+
+@pytest.fixture
+def x64():
+    jax.config.update("jax_enable_x64", True)
+    yield
+    jax.config.update("jax_enable_x64", False)
+
+
+@functools.cache
+def odd_run(name):
+    """A function from gradients on the odd tree, for some steps, to its updates and state."""
+    tx = in_chain(CASES[name])
+    params = odd_tree(jnp.array([[0.5, -0.25, 1.0], [2.0, -1.5, 0.75]]).astype, PARAM_TYPES)
+    update = quick_jit(tx.update)
+
+    def run(grads):
+        state, all_updates = tx.init(params), []
+        for i in range(len(grads["reference"])):
+            updates, state = update(jax.tree.map(lambda g, i=i: g[i], grads), state, params)
+            all_updates.append(updates)
+        return all_updates, state
+
+    return run
+
+
+def odd_gradients():
+    """Multiples of 1/8 below 4, which are the same numbers in every type."""
+    numbers = np.round(8 * np.random.default_rng(0).uniform(-4, 4, (3, 2, 3))) / 8
+    return odd_tree(lambda dtype: jnp.asarray(numbers, dtype), GRAD_TYPES)
+
+
+@every_case
+def test_updates_of_any_type_are_those_of_float32_rounded(name, x64):
+    grads = odd_gradients()
+    updates, state = odd_run(name)(grads)
+    types = [x.dtype for x in jax.tree.leaves(updates[-1])]
+    assert types == [x.dtype for x in jax.tree.leaves(grads)]
+    too_narrow = ["float16"] if name == "low_precision_state" else ["float16", "bfloat16"]
+    assert not any(x.dtype in too_narrow for x in jax.tree.leaves(state))
+    for step in updates:
+        reference = step["reference"]
+        if CASES[name].reduces:  # then a scalar's step is not that of a tensor's coordinate
+            step["named"].second.clear()
+        for leaf in jax.tree.leaves(step):
+            # The rounding of the gradient's type, or of bfloat16 states.
+            rounding = 2**-6 if name == "low_precision_state" else 1e-5 + jnp.finfo(leaf.dtype).eps
+            expected = reference[:, : leaf.shape[1]] if leaf.ndim else reference[0, 0]
+            assert_close(leaf, expected, rounding)
+
+
+@every_case
+def test_states_keep_structure_shapes_and_types_under_scan_and_cond(name, x64):
+    tx, grads = in_chain(CASES[name]), odd_gradients()
+
+    def run(grads):
+        params = jax.tree.map(lambda g: g[0], grads)
+
+        def step(state, grad):
+            def take():
+                return tx.update(grad, state, params)
+
+            updates, state = jax.lax.cond(jnp.array(True), take, lambda: (grad, state))
+            return state, updates
+
+        return jax.lax.scan(step, tx.init(params), grads)
+
+    # Raises if a carry or a branch differs from the other in any of them; no need to run it.
+    assert jax.eval_shape(run, grads)[1] == jax.eval_shape(lambda: grads)
+
+
+# Where p > 1 or a quotient below 1 takes the exact result itself out of float16.
+LARGEST = {"sign_power": 9e3, "momentum_scaling": 3e4, "lp_steepest_scaled": 1e2}
+
+
+@every_case
+def test_extreme_gradients_of_every_type_give_finite_updates(name, x64):
+    def extremes(dtype):
+        info = jnp.finfo(dtype)
+        largest = LARGEST.get(name, float(info.max) if info.bits == 16 else 6e4)
+        smallest = float(info.smallest_subnormal)
+        rows = np.array([[largest, -largest, 0.0], [smallest, -smallest, 0.0]])
+        return jnp.asarray([rows, -rows, 0 * rows], dtype)
+
+    updates, state = odd_run(name)(odd_tree(extremes, GRAD_TYPES))
+    assert all_finite(updates)
+    # Not finite: optax's Adam squares, and above 1.8e19 its second moment is inf, its step 0.
+    assert not any(jnp.isnan(x).any() for x in jax.tree.leaves(state))
+
+
+@every_case
+def test_the_empty_tree_stays_empty(name):
+    tx = in_chain(CASES[name])
+    assert tx.update({}, tx.init({}), {})[0] == {}
+
+
+@every_case
+def test_complex_leaves_are_refused_with_the_remedy(name):
+    tx, params = in_chain(CASES[name]), parameters()
+    state, numbers = tx.init(params), {**params, "vector": jnp.ones(5, jnp.complex64)}
+    with pytest.raises(TypeError, match=r"complex64.*split_real_and_imaginary"):
+        tx.init(numbers)
+    with pytest.raises(TypeError, match=r"complex64.*split_real_and_imaginary"):
+        tx.update(numbers, state, params)
+
+
+# eps hides a vanished denominator, and at p = 1 all of it vanishes at once.
+WITHOUT_EPS = [
+    ("p_norm_scale", {"eps": 0.0}),
+    ("p_norm_scale", {"eps": 0.0, "p": 1.0}),
+    ("lp_steepest", {"eps": 0.0}),
+    ("s3", {"eps": 0.0}),
+    ("s3", {"eps": 0.0, "p": 1.0}),
+    ("stacey", {"eps": 0.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "changes"), [*((name, {}) for name in CASES), *WITHOUT_EPS])
+def test_dead_gradients_never_give_nan_or_inf_in_50_000_steps(name, changes):
+    tx = in_chain(CASES[name], **changes)
+    size = jnp.array([[1e-30, 1e-20, 1e-10], [1e-3, 1.0, 1e3]])
+    alive = {"matrix": size * gradients(size, steps=20)}
+
+    def step(carry, i):
+        params, state, finite = carry
+        grad = jax.tree.map(lambda g: jnp.where(i < 20, g[jnp.minimum(i, 19)], 0.0), alive)
+        updates, state = tx.update(grad, state, params)
+        params = optax.apply_updates(params, updates)
+        return (params, state, finite & all_finite((params, state, updates))), None
+
+    @jax.jit
+    def run(params):
+        return jax.lax.scan(step, (params, tx.init(params), True), jnp.arange(50_000))[0]
+
+    assert run({"matrix": jnp.ones((2, 3))})[2]
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].needs_grad])
+def test_a_missing_or_masked_gradient_is_named_with_its_remedy(name):
+    params = parameters()
+    tx = CASES[name].make()
+    with pytest.raises(
+        ValueError, match=rf"^{name} .*gradpow\.chain.*update\(\.\.\., grad=grads\)"
+    ):
+        tx.update(params, tx.init(params), params)
+    mask = {"matrix": True, "vector": False, "scalar": True}
+    tx = gradpow.chain(optax.masked(CASES[name].make(), mask))
+    with pytest.raises(ValueError, match=rf"^{name} .*mask_compatible_extra_args=True"):
+        tx.update(params, tx.init(params), params)
+
+
+@every_case
+def test_missing_params_are_named_by_those_that_need_them_and_by_no_other(name):
+    case, grads = CASES[name], matrix()
+    tx = in_chain(case)
+    state = tx.init(grads)
+    if not case.needs_params:
+        jax.eval_shape(tx.update, grads, state)
+        return
+    # optax's own weight decay says "`params`" and names `update`.
+    with pytest.raises(ValueError, match=r"update\(grads, state, params\)|`params`.*`update`"):
+        tx.update(grads, state)
+
+
+# The ranges that the docstrings promise; those of rates are optax's, and not spelled out.
+RANGES = {
+    **dict.fromkeys(("b", "b1", "b2", "b3", "beta", "momentum"), "[0, 1)"),
+    **dict.fromkeys(("eps", "eps_root", "alpha", "rate", *RATES), "[0, inf)"),
+    **dict.fromkeys(("negative_scale", "zero_scale"), "(-inf, inf)"),
+    "consistent_rms": "(0, inf)",
+    "floor": "(0, 1]",
+    "mirror_p": "[2, inf)",
+    "tau": "[0, 1]",
+}
+RANGES_OF = {
+    ("muonpower", "eps"): "(0, inf)",
+    ("nesterov_pmoment", "p"): "(0, 100]",
+    ("lp_mirror_step", "p"): "[2, inf)",
+    **{(name, "p"): "[1, 100]" for name in ("p_norm_scale", "s3")},
+    **{(name, "p"): "[2, inf]" for name in ("lp_steepest", "lp_steepest_scaled", "stacey")},
+    ("lp_descent", "p"): "[2, inf]",
+}
+# Handed to optax, or computed from a path: not ours to check when the factory is called.
+UNCHECKED = [
+    ("linear_coupling", "learning_rate"),
+    ("cautious", "learning_rate"),
+    ("blockwise_learning_rate", "ratio"),
+]
+NUMBERS = [
+    (name, number)
+    for name in CASES
+    for number in CASES[name].numbers
+    if (name, number) not in UNCHECKED
+]
+every_number = pytest.mark.parametrize(("name", "number"), NUMBERS)
+
+
+def interval(name, number):
+    """The range of a number as (low, low is allowed, high, high is allowed), and as text."""
+    text = RANGES_OF.get((name, number), RANGES.get(number, "(0, inf)"))
+    low, high = map(float, text[1:-1].split(","))
+    return (low, text[0] == "[", high, text[-1] == "]"), text
+
+
+@every_number
+def test_a_bad_number_is_refused_by_name_and_value_when_the_factory_is_called(name, number):
+    (low, low_allowed, high, high_allowed), _ = interval(name, number)
+    numbers = [math.nan, -math.inf, low - 0.01 if low_allowed else low]
+    numbers.append(high * 1.01 if high_allowed and high < math.inf else high)
+    if high == math.inf and high_allowed:
+        numbers.pop()
+    bad = [make(x) for x in numbers for make in (float, np.float64, np.array, jnp.float32)]
+    bad += ["0.5", 0.5j, [CASES[name].numbers[number]]]
+    bad += [] if number == "momentum" else [None]
+    bad += [] if number in CASES[name].rates else [optax.constant_schedule(0.5)]
+    for value in bad:
+        with pytest.raises((ValueError, TypeError)) as caught:
+            CASES[name].make(**{number: value})
+        assert re.match(rf"{number} must be ", str(caught.value))
+        assert f"not {value!r}" in str(caught.value) or f"the callable {value!r}" in str(
+            caught.value
+        )
+    with pytest.raises(ValueError, match=rf"{number} must be a scalar .*shape \(2,\).*jax\.vmap"):
+        CASES[name].make(**{number: jnp.full(2, CASES[name].numbers[number])})
+
+
+@numbered
+@pytest.mark.parametrize("end", [0, 2], ids=["lowest", "highest"])
+def test_all_numbers_at_the_ends_of_their_ranges_give_finite_updates(name, end):
+    numbers = dict(CASES[name].numbers)
+    for number in numbers:
+        bounds = interval(name, number)[0]
+        if bounds[end + 1]:
+            numbers[number] = bounds[end]
+        CASES[name].make(**{number: jnp.float32(numbers[number])})
+    tx = in_chain(CASES[name], **numbers)
+    updates, state = tx.update(matrix(), tx.init(matrix()), matrix())
+    assert all_finite((updates, state))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    # Not the table's own factories, nor rates and a factor that is any number at all.
+    [
+        (name, number)
+        for name, number in NUMBERS
+        if not CASES[name].factory.__name__.startswith(("_", "<"))
+        and number not in (*RATES, "zero_scale")
+    ],
+)
+def test_docstrings_state_the_range_that_is_checked(name, number):
+    documented = re.search(
+        rf"^  {number}: .*?(?=^  \w+: |^$)",
+        inspect.getdoc(CASES[name].factory) or "",
+        re.MULTILINE | re.DOTALL,
+    )
+    text = interval(name, number)[1]
+    words = {"(0, inf)": "> 0|positive", "[0, inf)": ">= 0", "(-inf, inf)": "finite"}
+    assert re.search(words.get(text, re.escape(f"in {text}")), documented[0])
+
+
+def test_bad_ratios_of_blocks_are_refused_by_label():
+    for ratio in (-1.0, math.nan, math.inf, "1", None, jnp.ones(2)):
+        with pytest.raises((ValueError, TypeError), match=r"ratios\['rest'\] must be"):
+            gradpow.blockwise_learning_rate({"rest": ratio})

@@ -1,0 +1,334 @@
+"""Signed powers, power means and guarded quotients against float64 and long double."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gradpow._numerics import abs_power, guarded_divide, power_mean, signed_power
+
+TINY, HUGE = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+EXPONENTS = (0.1, 1 / 3, 0.5, 1 / 1.8, 0.8, 1.0, 1.2, 2.0, 3.0, 4.0, 7.3)
+# Every 8191st positive normal float32, some 1,000 a binade; the prime spreads the mantissas.
+POSITIVE = np.arange(0x00800000, 0x7F800000, 8191, dtype=np.uint32).view(np.float32)
+NORMAL = np.concatenate([-POSITIVE[::-1], POSITIVE])
+SUBNORMAL = np.float32([1e-45, 1e-40, 1.17e-38, -1e-45, -1e-40, -1.17e-38])
+BOTH_POWERS = pytest.mark.parametrize("power", [signed_power, abs_power])
+HOW = pytest.mark.parametrize("how", ["static", "traced"])
+
+
+def bind(power, p, how):
+    """x -> power(x, p), jitted, with p a Python float or an argument of the compiled function."""
+    if how == "static":
+        return jax.jit(lambda x: power(x, p))
+    return functools.partial(_traced[power], p=p)
+
+
+_traced = {f: jax.jit(f) for f in (signed_power, abs_power)}
+
+
+def exact(power, x, p, dtype=jnp.float32):
+    """The power in float64, with p as the array's type holds it."""
+    x = np.asarray(x).astype(np.float64)
+    y = np.abs(x) ** float(jnp.asarray(p, dtype))
+    return np.copysign(y, x) if power is signed_power else y
+
+
+# Values
+
+
+@HOW
+@pytest.mark.parametrize("p", EXPONENTS)
+@BOTH_POWERS
+def test_a_power_is_right_to_1e_6_over_the_whole_exponent_range(power, p, how):
+    y = np.asarray(bind(power, p, how)(NORMAL), np.float64)
+    with np.errstate(over="ignore"):
+        expected = exact(power, NORMAL, p)
+    size = np.abs(expected)
+    normal = (size >= TINY) & (size <= HUGE)
+    np.testing.assert_allclose(y[normal], expected[normal], rtol=1e-6, atol=0)
+    # Outside, but for 1e-6 of the boundary: flushed to zero, or infinite, with the sign kept.
+    assert not y[size < TINY * (1 - 1e-6)].any()
+    overflow = size > HUGE * (1 + 1e-6)
+    np.testing.assert_array_equal(y[overflow], np.copysign(np.inf, expected[overflow]))
+
+
+@HOW
+@pytest.mark.parametrize("p", EXPONENTS)
+@BOTH_POWERS
+def test_zeros_infinities_and_nan_are_exact(power, p, how):
+    x = np.float32([0.0, -0.0, np.inf, -np.inf, np.nan])
+    y = np.asarray(bind(power, p, how)(x))
+    expected = x if power is signed_power else np.abs(x)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(np.signbit(y[:4]), np.signbit(expected[:4]))
+
+
+@pytest.mark.parametrize("p", [1, 1.0])
+def test_phi_1_is_its_argument(p):
+    x = jnp.array([1e-40, -2.0])
+    assert signed_power(x, p) is x
+
+
+@HOW
+@pytest.mark.parametrize("p", [p for p in EXPONENTS if p != 1])
+@BOTH_POWERS
+def test_subnormals_flush_to_zero(power, p, how):
+    assert not np.asarray(bind(power, p, how)(SUBNORMAL)).any()
+
+
+def test_a_power_of_zero_is_one_at_zero_and_everywhere_finite():
+    x = np.float32([0.0, -0.0, 1e-40, 1e-38, -3.0, 1e38])
+    np.testing.assert_allclose(abs_power(x, 0.0), 1.0, rtol=1e-6)
+    np.testing.assert_allclose(_traced[abs_power](x, p=0.0), 1.0, rtol=1e-6)
+
+
+def test_negative_powers_are_right_where_they_are_normal():
+    y = np.asarray(bind(abs_power, -0.7, "traced")(POSITIVE), np.float64)
+    np.testing.assert_allclose(y, exact(abs_power, POSITIVE, -0.7), rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", EXPONENTS)
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_keeps_its_type_and_is_right_to_one_spacing(dtype, p):
+    info = jnp.finfo(dtype)
+    x = jax.lax.bitcast_convert_type(jnp.arange(2**16, dtype=jnp.uint16), dtype)  # all there are
+    x = x[jnp.isfinite(x)]
+    y = _traced[signed_power](x, jnp.float32(p))
+    assert y.dtype == signed_power(x, p).dtype == dtype
+    wide = np.asarray(x.astype(jnp.float32))
+    expected = exact(signed_power, wide, p, dtype)
+    normal = (np.abs(expected) >= float(info.tiny)) & (np.abs(expected) <= float(info.max))
+    normal &= np.abs(wide) >= float(info.tiny)
+    y = np.asarray(y.astype(jnp.float32))
+    np.testing.assert_allclose(y[normal], expected[normal], rtol=float(info.eps), atol=0)
+    assert not y[np.abs(wide) < float(info.tiny)].any()
+
+
+@pytest.mark.parametrize("p", EXPONENTS)
+def test_float64_keeps_its_type_and_is_right_to_1e_15(p):
+    x = np.concatenate([-np.geomspace(1e-300, 1e300, 5000), np.geomspace(1e-300, 1e300, 5000)])
+    with jax.enable_x64(True):
+        y = jax.jit(lambda x: signed_power(x, p))(x)
+        assert y.dtype == jnp.float64
+    expected = np.copysign(np.abs(x).astype(np.longdouble) ** np.longdouble(p), x)
+    normal = (np.abs(expected) > 2.3e-308) & (np.abs(expected) < 1.7e308)
+    np.testing.assert_allclose(np.asarray(y)[normal], expected[normal].astype(float), rtol=1e-15)
+
+
+def test_vmap_over_p_equals_a_loop():
+    p = jnp.float32(EXPONENTS)
+    swept = jax.vmap(signed_power, (None, 0))(NORMAL[::999], p)
+    for y, single in zip(swept, p, strict=True):
+        # Compiled differently, each may round its last bit another way.
+        np.testing.assert_allclose(y, _traced[signed_power](NORMAL[::999], p=single), rtol=1e-6)
+
+
+# Derivatives
+
+NONZERO = np.concatenate([-np.geomspace(1e-37, 1e37, 75), np.geomspace(1e-37, 1e37, 75)])
+NONZERO = NONZERO.astype(np.float32)
+SLOPE_EXPONENTS = (0.1, 0.5, 1.0, 1.2, 2.0, 3.0, 7.3)
+# p - 1 and p - 2 are rounded: an error of up to 2^-24 in the exponent, times log(1e37) = 85.
+SLOPE_TOLERANCE = 1e-5
+
+
+MODES = {"reverse": jax.grad, "forward": jax.jacfwd}
+SECOND = {"reverse_over_reverse": lambda f: jax.grad(jax.grad(f)), "hessian": jax.hessian}
+
+
+def derivative(mode, power, p, how):
+    if how == "static":
+        return jax.jit(jax.vmap(mode(lambda x: power(x, p))))
+    return lambda x: jax.jit(jax.vmap(mode(power), (0, None)))(x, jnp.float32(p))
+
+
+def assert_slopes(slopes, expected):
+    """Equal wherever the true slope is a finite number; near the ends of float32's range ..."""
+    # ... a slope vanishes or overflows with its factors: p (p - 1) or log|x| lie below 100.
+    finite = np.abs(expected) < HUGE / 100
+    np.testing.assert_allclose(slopes[finite], expected[finite], SLOPE_TOLERANCE, atol=100 * TINY)
+
+
+@HOW
+@pytest.mark.parametrize("p", SLOPE_EXPONENTS)
+@pytest.mark.parametrize("mode", MODES)
+@BOTH_POWERS
+def test_the_slope_is_the_analytic_one_wherever_that_is_finite(power, mode, p, how):
+    x, exponent = NONZERO.astype(float), float(np.float32(p))
+    expected = exponent * np.abs(x) ** (exponent - 1)
+    expected = expected if power is signed_power else np.copysign(expected, x)
+    assert_slopes(np.asarray(derivative(MODES[mode], power, p, how)(NONZERO)), expected)
+
+
+@HOW
+@pytest.mark.parametrize("p", SLOPE_EXPONENTS[1:])
+@pytest.mark.parametrize("mode", SECOND)
+def test_the_second_derivative_is_the_analytic_one_wherever_that_is_finite(mode, p, how):
+    x, exponent = NONZERO.astype(float), float(np.float32(p))
+    factor = exponent * (exponent - 1)
+    expected = np.copysign(factor * np.abs(x) ** (exponent - 2), x * factor)
+    assert_slopes(np.asarray(derivative(SECOND[mode], signed_power, p, how)(NONZERO)), expected)
+
+
+@HOW
+@pytest.mark.parametrize("p", SLOPE_EXPONENTS)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_slope_at_zero_is_one_for_phi_1_and_zero_otherwise(mode, p, how):
+    x = np.float32([0.0, -0.0])
+    slopes = derivative(MODES[mode], signed_power, p, how)(x)
+    np.testing.assert_array_equal(slopes, 1.0 if p == 1 else 0.0)
+
+
+@HOW
+@pytest.mark.parametrize("p", [0.5, 1.0, 1.2, 3.0])
+@pytest.mark.parametrize("mode", SECOND)
+def test_the_second_derivative_at_zero_is_zero(mode, p, how):
+    slopes = derivative(SECOND[mode], signed_power, p, how)(np.float32([0.0, -0.0]))
+    np.testing.assert_array_equal(slopes, 0.0)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, 3.0, 7.3])
+@BOTH_POWERS
+def test_the_slope_in_p_is_the_power_times_the_logarithm(power, p):
+    x = np.concatenate([NONZERO, np.float32([0.0, -0.0])])
+    slopes = jax.jit(jax.vmap(jax.grad(power, argnums=1), (0, None)))(x, jnp.float32(p))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        expected = exact(power, x, p) * np.log(np.abs(x).astype(float))
+    assert_slopes(np.asarray(slopes), np.where(x == 0, 0.0, expected))
+
+
+def test_a_meta_gradient_through_many_powers_stays_finite_at_zero():
+    def loss(p, x):
+        def body(x, _):
+            return signed_power(x, p) + signed_power(x, 1 / p), None
+
+        return jnp.sum(jax.lax.scan(body, x, length=5)[0])
+
+    grads = jax.jit(jax.grad(loss, argnums=(0, 1)))(jnp.float32(1.3), jnp.float32([0, 1e-40, 0.1]))
+    assert all(np.isfinite(g).all() for g in grads)
+
+
+# Power means
+
+_power_mean = jax.jit(power_mean)
+
+
+@pytest.fixture(scope="module")
+def operands():
+    """Pairs from 1e-28 to 1e34: half of them independent, half within e^2 of each other."""
+    rng = np.random.default_rng(0)
+    x, y = np.exp(rng.uniform(np.log(1e-28), np.log(1e34), (2, 20_000)))
+    y[::2] = x[::2] * np.exp(2 * rng.standard_normal(10_000))
+    return x.astype(np.float32), np.clip(y, 1e-28, 1e34).astype(np.float32)
+
+
+@HOW
+@pytest.mark.parametrize("w", [0.5, 0.95, 0.95**2, 0.999])
+@pytest.mark.parametrize("p", [1.0, 1.2, 2.0, 3.0, 8.0, 50.0])
+def test_a_power_mean_is_right_to_1e_6_from_1e_28_to_1e34(p, w, how, operands):
+    x, y = operands
+    if how == "static":
+        mean = jax.jit(lambda x, y: power_mean(x, y, w, p))(x, y)
+        rest = np.float32(1 - w)  # rounded after the subtraction, as JAX does
+    else:
+        mean = _power_mean(x, y, w, p)
+        rest = 1 - np.float32(w)
+    x, y, w, rest, p = (np.asarray(a, np.longdouble) for a in (x, y, np.float32(w), rest, p))
+    p = np.longdouble(np.float32(p))
+    top = np.maximum(x, y)
+    expected = top * (w * (x / top) ** p + rest * (y / top) ** p) ** (1 / p)
+    np.testing.assert_allclose(np.asarray(mean, float), expected.astype(float), rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.2, 3.0, 50.0])
+def test_zero_and_subnormal_operands_count_as_zero(p):
+    for dead in (0.0, -0.0, 1e-45, 1e-39):
+        dead = np.float32(dead)
+        np.testing.assert_allclose(_power_mean(dead, 0.0, 0.9, p), 0.0, atol=TINY)
+        for x in np.float32([1e-28, -1.0, 1e34]):
+            expected = np.float64(x) * float(np.float32(0.9)) ** (1 / float(np.float32(p)))
+            np.testing.assert_allclose(_power_mean(x, dead, 0.9, p), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 1.2, 3.0, 50.0])
+def test_an_average_that_decays_through_the_subnormals_is_never_nan(p):
+    def decay(x, gradients):
+        return jax.lax.scan(lambda x, g: 2 * (power_mean(x, g, 0.9, p),), x, gradients)[1]
+
+    x = np.asarray(jax.jit(decay)(jnp.float32(1e-28), jnp.zeros(15_000)))
+    assert not np.isnan(x).any()
+    assert (np.diff(x) <= 0).all()
+    assert x[-1] < TINY  # 0.9^(n/50) falls from 1e-28 to below it in 11,000 steps
+
+
+@pytest.mark.parametrize("p", [1.0, 1.2, 2.0, 3.0, 8.0])
+@pytest.mark.parametrize("known", [0.0, 1e-30, 1.0, 1e30])
+def test_an_operand_known_to_the_compiler_changes_nothing(known, p):
+    # As is the gradient of a parameter that the loss does not use. The compiler may reorder
+    # products with constants, in which powers of the scale alone would overflow.
+    for shape in ((), (3,)):
+        x = jnp.full(shape, 1e-28)
+        y = jnp.full(shape, known)
+        mean = jax.jit(lambda x, y=y: power_mean(x, y, 0.9, p))(x)
+        np.testing.assert_allclose(mean, _power_mean(x, y, 0.9, p), rtol=1e-6, atol=TINY)
+
+
+@pytest.mark.parametrize("p", [1.2, 2.0, 3.0, 8.0])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_slopes_of_a_power_mean_are_the_analytic_ones(mode, p, operands):
+    # A tangent of 1 would flush to zero when brought to the scale of operands above 1e28.
+    x, y = operands = np.minimum(operands, np.float32(1e28))
+    slopes = jax.jit(jax.vmap(MODES[mode](lambda x, y: power_mean(x, y, 0.9, p), (0, 1))))(x, y)
+    mean = np.asarray(_power_mean(x, y, 0.9, p), float)
+    for slope, operand, weight in zip(slopes, operands, (0.9, 0.1), strict=True):
+        expected = weight * (operand / mean) ** (p - 1)
+        # An operand 1e38 times smaller than the other counts as zero: (1e-38)^0.2 = 2.5e-8.
+        np.testing.assert_allclose(slope, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("p", [1.0, 1.2, 3.0, 8.0])
+@pytest.mark.parametrize("mode", MODES)
+def test_the_slopes_of_a_power_mean_are_finite_where_operands_are_zero(mode, p):
+    x, y = (a.ravel() for a in np.meshgrid(*2 * [np.float32([0, -0.0, 1e-40, 1e-28, 1, 1e34])]))
+    slopes = jax.vmap(MODES[mode](power_mean, (0, 1, 2, 3)), (0, 0, None, None))
+    assert all(
+        np.isfinite(s).all() for s in jax.jit(slopes)(x, y, jnp.float32(0.9), jnp.float32(p))
+    )
+
+
+# Guarded quotients
+
+_divide = jax.jit(guarded_divide)
+
+
+def test_a_quotient_by_zero_or_a_subnormal_number_is_zero():
+    n = np.float32([0.0, 1.0, -1.0, 1e-40, 1e-38, np.inf])
+    for d in np.float32([0.0, -0.0, 1e-45, 1e-40, 1.17e-38]):
+        np.testing.assert_array_equal(_divide(n, jnp.full_like(n, d)), 0.0)
+
+
+def test_other_quotients_are_the_usual_ones_and_nan_stays_nan():
+    n = np.float32([0.0, 3.0, -3.0, 1.0, 1.0, np.nan, np.inf, np.inf])
+    d = np.float32([1.0, 2.0, TINY, np.inf, np.nan, 1.0, np.inf, 1.0])
+    expected = np.float32([0.0, 1.5, -3.0 / TINY, 0.0, np.nan, np.nan, np.nan, np.inf])
+    np.testing.assert_array_equal(_divide(n, d), expected)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_a_quotient_keeps_a_half_precision_type_and_its_guard(dtype):
+    tiny = jnp.finfo(dtype).tiny
+    quotient = _divide(jnp.ones(2, dtype), jnp.array([4 * tiny, tiny / 4], dtype))
+    assert quotient.dtype == dtype
+    np.testing.assert_array_equal(quotient, jnp.array([0.25 / tiny, 0.0], dtype))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_slopes_of_a_quotient_are_finite_where_it_is_guarded(mode):
+    n = np.float32([0.0, 1.0, 0.0, 1.0, 6.0])
+    d = np.float32([0.0, 0.0, 1e-40, 1e-40, 2.0])
+    in_n, in_d = jax.jit(jax.vmap(MODES[mode](guarded_divide, (0, 1))))(n, d)
+    np.testing.assert_array_equal(in_n, [0.0, 0.0, 0.0, 0.0, 0.5])
+    np.testing.assert_array_equal(in_d, [0.0, 0.0, 0.0, 0.0, -1.5])
