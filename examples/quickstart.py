@@ -6,7 +6,7 @@ quickstart.png and results.json to runs/quickstart; takes under a minute on two 
 
     pip install "gradpow[examples]"
     python examples/quickstart.py
-    python examples/quickstart.py --quick                            # about 15 seconds
+    python examples/quickstart.py --quick    # a first look, 15 to 20 seconds
     python examples/quickstart.py --optimizers adamw s3 --seeds 10
 """
 
