@@ -20,7 +20,7 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
 
     **At least float32 inside.** Updates and parameters narrower than 32 bits become float32 on
     entry, so states are float32 too (a bfloat16 average with a decay near 1 stalls), and the result
-    returns in the type of the incoming updates. Integers and float0 are left alone.
+    returns in the type of the incoming updates. Integers and float0 are left alone: mask them.
 
     Traps: :class:`optax.MultiSteps` goes around a chain, never inside it. Inside a chain,
     :func:`optax.masked` and :func:`optax.partition` around a reader of ``grad`` need

@@ -17,7 +17,6 @@ RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "in [0, 1]": (lambda v: 0 <= v <= 1, "pass the fraction to keep"),
     "in (0, 1]": (lambda v: 0 < v <= 1, "pass a small positive number such as 0.001"),
     "in [1, 100]": (lambda v: 1 <= v <= 100, "the papers use 1 to 3"),
-    "in (0, 100]": (lambda v: 0 < v <= 100, "the papers use 1 to 3"),
     "in [2, inf)": (lambda v: 2 <= v < math.inf, "2 is the Euclidean step"),
     "in [2, inf]": (lambda v: v >= 2, "2 is the Euclidean step, jnp.inf the sign step"),
 }

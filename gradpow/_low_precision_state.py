@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 
@@ -38,13 +39,14 @@ def low_precision_state(
 
     Args:
       inner: the transformation whose moments to keep in bfloat16.
-      seed: any 32-bit number; the same seed gives the same bits.
+      seed: in [0, 2**32); the same seed gives the same bits.
 
     Returns:
       An :class:`optax.GradientTransformationExtraArgs` that passes extra arguments on.
 
     Raises:
-      TypeError: if seed is no integer.
+      ValueError: if seed lies outside [0, 2**32).
+      TypeError: if seed is no integer scalar.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp, optax
@@ -55,8 +57,10 @@ def low_precision_state(
       >>> state[0].inner.mu.dtype
       dtype(bfloat16)
     """
-    if not jnp.issubdtype(jnp.result_type(seed), jnp.integer) or jnp.ndim(seed):
-        raise TypeError(f"seed must be an integer scalar, not {seed!r}: pass 0 to 2**32 - 1.")
+    if isinstance(seed, int) and not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be in [0, 2**32), not {seed!r}: pass seed % 2**32.")
+    if not isinstance(seed, int | np.integer | jax.Array) or jnp.ndim(seed):
+        raise TypeError(f"seed must be an integer scalar, not {seed!r}: pass 0, 1, 2, ....")
     inner = optax.with_extra_args_support(inner)
 
     def init(params):

@@ -125,11 +125,10 @@ def _is_answer(x: Any) -> bool:
 def _dimension_numbers(hidden: Hidden | Any) -> Callable[[optax.Params], Any]:
     """From params to a tree of MuonDimensionNumbers, None where AdamW is to act."""
 
-    def numbers(path: str, answer: Any, subtree: Any) -> MuonDimensionNumbers | None:
-        leaves = jax.tree.leaves(subtree)
-        if not answer or not any(leaf.size for leaf in leaves):
+    def numbers(path: str, answer: Any, leaf: jax.Array) -> MuonDimensionNumbers | None:
+        if not answer or not leaf.size:
             return None
-        if answer is True and any(leaf.ndim != 2 for leaf in leaves):
+        if answer is True and leaf.ndim != 2:
             raise ValueError(
                 f"hidden is True for {path!r}, which has not two axes: answer with "
                 "optax.contrib.MuonDimensionNumbers to say which are in and out, or None for AdamW."
@@ -140,7 +139,12 @@ def _dimension_numbers(hidden: Hidden | Any) -> Callable[[optax.Params], Any]:
         if not jax.tree.leaves(params):  # optax.tree.map_params probes with a tree of no leaves
             return params
         answers = map_with_names(hidden, params) if callable(hidden) else hidden
-        return map_with_names(numbers, answers, params, is_leaf=_is_answer)
+        return map_with_names(  # an answer may stand for a subtree
+            lambda path, answer, part: jax.tree.map(lambda x: numbers(path, answer, x), part),
+            answers,
+            params,
+            is_leaf=_is_answer,
+        )
 
     return of
 

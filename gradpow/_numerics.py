@@ -4,6 +4,7 @@ Everything is elementwise and keeps the type of its input. In float32 a power co
 transcendentals whatever the exponent, traced or not; in other types it is ``lax.pow``.
 """
 
+import functools
 from typing import Any, TypeGuard
 
 import jax
@@ -33,7 +34,7 @@ def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
 def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
     """|x|^p, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
     if is_static(p) and p in (1, 2, 3):
-        return jnp.abs(signed_power(x, p))
+        return signed_power(jnp.abs(x), p)
     return _abs_power(x, jnp.asarray(p, x.dtype))
 
 
@@ -44,7 +45,8 @@ def signed_power(x: jax.Array, p: Scalar) -> jax.Array:
     if is_static(p) and p == 2:
         return x * jnp.abs(x)
     if is_static(p) and p == 3:
-        return x * x * x
+        # Not x * x * x: where x = c * 2^126 with a known c, XLA squares the factors first: 0 * inf.
+        return x * jnp.abs(x) * jnp.abs(x)
     return _signed_power(x, jnp.asarray(p, x.dtype))
 
 
@@ -60,18 +62,28 @@ def _signed_power(x: jax.Array, p: jax.Array) -> jax.Array:
 
 # d|x|^p = p phi_{p-1}(x) dx and d phi_p(x) = p |x|^{p-1} dx: each power's slope is the other power,
 # so that all orders of derivative are finite wherever the true one is; at 0, phi_1 has slope 1.
-@_abs_power.defjvp
-def _(primals, tangents):
-    (x, p), (dx, dp) = primals, tangents
+def _abs_power_jvp(primals, tangents):
+    x, p = primals
     y = _abs_power(x, p)
-    return y, p * _signed_power(x, p - 1) * dx + y * _log_abs(x) * dp
+    return y, _tangent(tangents, y, x, p * _signed_power(x, p - 1))
 
 
-@_signed_power.defjvp
-def _(primals, tangents):
-    (x, p), (dx, dp) = primals, tangents
+def _signed_power_jvp(primals, tangents):
+    x, p = primals
     y = _signed_power(x, p)
-    return y, p * _abs_power(x, p - 1) * dx + y * _log_abs(x) * dp
+    return y, _tangent(tangents, y, x, p * _abs_power(x, p - 1))
+
+
+def _tangent(tangents: Any, y: jax.Array, x: jax.Array, slope: jax.Array) -> jax.Array:
+    # Where the power overflows its slope may be finite, but y log|x| times a zero dp would be NaN.
+    dx, dp = tangents
+    zero = jax.custom_derivatives.SymbolicZero
+    in_x = jnp.zeros_like(y) if isinstance(dx, zero) else slope * dx
+    return in_x if isinstance(dp, zero) else in_x + y * _log_abs(x) * dp
+
+
+_abs_power.defjvp(_abs_power_jvp, symbolic_zeros=True)
+_signed_power.defjvp(_signed_power_jvp, symbolic_zeros=True)
 
 
 def _log_abs(x: jax.Array) -> jax.Array:
@@ -79,6 +91,8 @@ def _log_abs(x: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(a < smallest_normal(x), 1, a))
 
 
+# Jitted for eager callers, such as init: a score of operations would compile one by one.
+@functools.partial(jax.jit, inline=True)
 def _power(a: jax.Array, p: jax.Array) -> jax.Array:
     """a^p for a >= 0."""
     regular = _float32_power(a, p) if a.dtype == jnp.float32 else lax.pow(a, p)
@@ -120,6 +134,7 @@ def power_mean(x: jax.Array, y: jax.Array, w: Scalar, p: Scalar) -> jax.Array:
     """
     if is_static(p) and p == 1:
         return w * x + (1 - w) * y
+    x = jnp.where(w > 0, x, 0)  # without weight, it must not set the scale
     scale, unscale = _powers_of_two(jnp.maximum(jnp.abs(x), jnp.abs(y)))
     mean = w * signed_power(x * scale, p) + (1 - w) * signed_power(y * scale, p)
     return signed_power(mean, 1 / p) * unscale

@@ -287,7 +287,7 @@ RANGES = {
 }
 RANGES_OF = {
     ("muonpower", "eps"): "(0, inf)",
-    ("nesterov_pmoment", "p"): "(0, 100]",
+    ("nesterov_pmoment", "p"): "[1, 100]",
     ("lp_mirror_step", "p"): "[2, inf)",
     **{(name, "p"): "[1, 100]" for name in ("p_norm_scale", "s3")},
     **{(name, "p"): "[2, inf]" for name in ("lp_steepest", "lp_steepest_scaled", "stacey")},

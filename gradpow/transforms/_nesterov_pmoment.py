@@ -31,7 +31,7 @@ def nesterov_pmoment(b: Scalar, p: Scalar = 1) -> optax.GradientTransformation:
 
     Args:
       b: the weight of the past, in [0, 1). S3 uses 0.95 (Section VI and its appendix).
-      p: the order of the moment, in (0, 100].
+      p: the order of the moment, in [1, 100].
 
     Returns:
       An :class:`optax.GradientTransformation` that emits n.
@@ -53,7 +53,7 @@ def nesterov_pmoment(b: Scalar, p: Scalar = 1) -> optax.GradientTransformation:
       Spikes Minimization Beyond Adam`, Algorithm 1 and Theorem 3, form (II).
     """
     check("in [0, 1)", b=b)
-    check("in (0, 100]", p=p)
+    check("in [1, 100]", p=p)
 
     def init(params):
         return NesterovPmomentState(s=optax.tree.zeros_like(params))

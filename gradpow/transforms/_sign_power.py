@@ -18,9 +18,10 @@ def sign_power(p: Scalar) -> optax.GradientTransformation:
     Powerball method is p < 1 before SGD.
 
     Stateless, elementwise, for leaves of any shape. Zeros, infinities and NaN map to themselves,
-    subnormals to 0. In float32 the result is within 1e-6 of the exact power where that is a normal
-    number; beyond, it overflows to infinity (from 1.3e32 on if p = 1.2) or flushes to 0 (2.4e-32).
-    The derivative at 0 is 1 if p = 1 and 0 otherwise, so that meta-gradients stay finite.
+    subnormals to 0. In float32 the result is within 1e-6 of the exact power (up to p = 10) where
+    that is a normal number; beyond, it overflows to infinity (if p = 1.2, from 1.3e32 on) or
+    flushes to 0 (below 2.4e-32). The derivative at 0 is 1 if p = 1 and 0 otherwise, so that
+    meta-gradients stay finite.
 
     Args:
       p: the power, positive and finite; GradPower trains language models with 1.2, and finds that
