@@ -26,7 +26,7 @@ def smallest_normal(x: jax.Array) -> Any:
 
 def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
     """n/d for d >= 0, and 0 where d is zero or subnormal (XLA divides by those as by zero)."""
-    # Not `d < tiny`, so that a NaN denominator stays NaN. The inner where keeps derivatives finite.
+    # NaN < tiny is false, so a NaN denominator stays NaN. The inner where keeps slopes finite.
     vanished = d < smallest_normal(d)
     return jnp.where(vanished, 0, n / jnp.where(vanished, 1, d))
 
