@@ -15,7 +15,7 @@ class LowPrecisionState(NamedTuple):
 
     inner: optax.OptState
     seed: jax.Array
-    count: jax.typing.ArrayLike
+    count: jax.Array
 
 
 def low_precision_state(
@@ -57,10 +57,12 @@ def low_precision_state(
       >>> state[0].inner.mu.dtype
       dtype(bfloat16)
     """
-    if isinstance(seed, int) and not 0 <= seed < 2**32:
-        raise ValueError(f"seed must be in [0, 2**32), not {seed!r}: pass seed % 2**32.")
-    if not isinstance(seed, int | np.integer | jax.Array) or jnp.ndim(seed):
+    is_number = isinstance(seed, int | np.integer)
+    is_array = isinstance(seed, jax.Array) and jnp.issubdtype(seed.dtype, jnp.integer)
+    if not (is_number or is_array) or jnp.ndim(seed):
         raise TypeError(f"seed must be an integer scalar, not {seed!r}: pass 0, 1, 2, ....")
+    if is_number and not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be in [0, 2**32), not {seed!r}: pass seed % 2**32.")
     inner = optax.with_extra_args_support(inner)
 
     def init(params):
@@ -76,12 +78,10 @@ def low_precision_state(
             number = next(leaf)
             if x.dtype != jnp.float32:
                 return x
-            return _round_stochastically(
-                x, _hash(state.seed, jnp.asarray(state.count), jnp.uint32(number))
-            )
+            return _round_stochastically(x, _hash(state.seed, state.count, jnp.uint32(number)))
 
         narrowed = optax.tree.map_params(inner, narrow, wide)
-        return updates, LowPrecisionState(narrowed, state.seed, state.count + jnp.uint32(1))
+        return updates, LowPrecisionState(narrowed, state.seed, state.count + 1)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -317,15 +317,17 @@ def test_it_passes_the_gradient_on_and_stays_within_rounding_of_s3(gradients):
         assert 0 < np.abs(updates - expected).max() < 5 * 2 * 2**-7
 
 
-@pytest.mark.parametrize("seed", [1.5, None, "seed", np.zeros(2, int)])
+@pytest.mark.parametrize(
+    "seed", [1.5, None, "seed", np.zeros(2, int), jnp.float32(1.5), jnp.zeros(2, jnp.uint32)]
+)
 def test_a_seed_that_is_no_integer_is_refused(seed):
     with pytest.raises(TypeError, match="seed must be an integer scalar"):
         low_precision_state(optax.scale_by_adam(), seed)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32])
+@pytest.mark.parametrize("seed", [-1, 2**32, np.int64(-1)])
 def test_a_seed_beyond_32_bits_is_refused(seed):
-    with pytest.raises(ValueError, match=rf"seed must be in .* not {seed}"):
+    with pytest.raises(ValueError, match=rf"seed must be in .* not .*{seed}"):
         low_precision_state(optax.scale_by_adam(), seed)
 
 

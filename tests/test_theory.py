@@ -9,14 +9,11 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
+from references import powered
 
 from gradpow import theory
 
 ROUNDING = 1e-12  # of a few hundred float64 operations
-
-
-def signed_power(x, p):
-    return np.sign(x) * np.abs(x) ** p
 
 
 def random_sequences(seed, steps, count):
@@ -187,12 +184,12 @@ def test_powers_that_underflow_leave_the_ratio_without_eps_and_nothing_with_it()
 def test_limit_update_is_the_ratio_of_sample_moments(p, noise_to_signal):
     mu, eps, n = 1e-6, 1e-8, 100_000
     sigma = mu * noise_to_signal
-    powered = signed_power(np.random.default_rng(3).uniform(mu - sigma, mu + sigma, n), p)
-    mean, square = powered.mean(), (powered**2).mean()
+    samples = powered(np.random.default_rng(3).uniform(mu - sigma, mu + sigma, n), p)
+    mean, square = samples.mean(), (samples**2).mean()
     root = math.sqrt(square)
     # The delta method: the ratio's error is to first order the mean of these influences.
-    influence = (powered - mean) / (root + eps)
-    influence = influence - mean * (powered**2 - square) / (2 * root * (root + eps) ** 2)
+    influence = (samples - mean) / (root + eps)
+    influence = influence - mean * (samples**2 - square) / (2 * root * (root + eps) ** 2)
     standard_error = influence.std() / math.sqrt(n)
     error = theory.limit_update(p, mu, sigma, eps) - mean / (root + eps)
     assert abs(error) < 4 * standard_error
@@ -293,9 +290,9 @@ def test_gaussian_update_ratio_is_the_ratio_of_sample_moments(p):
         mean, square = (z**p).mean(), (z ** (2 * p)).mean()
         return mean / math.sqrt(square), z**p / mean - z ** (2 * p) / (2 * square)
 
-    (powered, influence), (plain, plain_influence) = size_and_influence(p), size_and_influence(1)
-    standard_error = powered / plain * (influence - plain_influence).std() / math.sqrt(n)
-    assert abs(theory.gaussian_update_ratio(p) - powered / plain) < 4 * standard_error
+    (raised, influence), (plain, plain_influence) = size_and_influence(p), size_and_influence(1)
+    standard_error = raised / plain * (influence - plain_influence).std() / math.sqrt(n)
+    assert abs(theory.gaussian_update_ratio(p) - raised / plain) < 4 * standard_error
 
 
 def test_gaussian_update_ratio_is_the_papers_0_94_and_falls_with_the_power():
@@ -309,8 +306,8 @@ def test_long_averages_of_gaussian_gradients_hide_the_factor_0_94():
     z = np.random.default_rng(5).normal(size=(4000, 200))
 
     def size(p):
-        powered = signed_power(z, p)
-        return np.abs(powered.mean(axis=1)).mean() / math.sqrt((powered**2).mean())
+        samples = powered(z, p)
+        return np.abs(samples.mean(axis=1)).mean() / math.sqrt((samples**2).mean())
 
     assert size(1.2) / size(1) == pytest.approx(1, abs=0.01)
 

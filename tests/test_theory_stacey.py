@@ -4,14 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from references import powered
 
 from gradpow import theory
 
 ROUNDING = 1e-12  # of a few hundred float64 operations
-
-
-def signed_power(x, p):
-    return np.sign(x) * np.abs(x) ** p
 
 
 def lp_descent_on_log_cosh(p, scales, noise, start, learning_rate, steps, batch_size, runs):
@@ -30,7 +27,7 @@ def lp_descent_on_log_cosh(p, scales, noise, start, learning_rate, steps, batch_
         total += np.sum(np.abs(gradient) ** dual, axis=1)
         signs = 2 * rng.binomial(batch_size, 0.5, theta.shape) / batch_size - 1
         stochastic = gradient + noise * signs
-        theta = theta - learning_rate * signed_power(stochastic, 1 / (p - 1))
+        theta = theta - learning_rate * powered(stochastic, 1 / (p - 1))
     constants = {
         "gap": np.sum(scales * np.log(np.cosh(start))),
         "gradient_bound": np.linalg.norm(scales + noise, dual),
@@ -69,7 +66,7 @@ def test_descent_that_oscillates_on_a_parabola_attains_the_smoothness_term(p):
     # f = h x^2 / 2 with steps of 2x, so that x only changes its sign.
     h, x, steps = 3.0, 0.7, 10_000
     learning_rate = 2 * x / (h * x) ** (1 / (p - 1))
-    assert x - learning_rate * signed_power(h * x, 1 / (p - 1)) == pytest.approx(-x, rel=ROUNDING)
+    assert x - learning_rate * powered(h * x, 1 / (p - 1)) == pytest.approx(-x, rel=ROUNDING)
     dual = theory.lp_descent_exponents(p).dual
     bound = theory.lp_descent_bound(
         p, learning_rate=learning_rate, steps=steps, batch_size=1,
@@ -85,7 +82,7 @@ def test_twice_the_distance_bounds_the_bias_of_lp_steps(p):
     rng = np.random.default_rng(7)
     a, b = rng.uniform(-1, 1, (2, 20_000)) ** 5  # many near 0, where phi_s is steep
     largest = np.maximum(np.abs(a), np.abs(b))  # the least G allowed
-    bias = np.abs(a) * np.abs(signed_power(a, s) - signed_power(b, s))
+    bias = np.abs(a) * np.abs(powered(a, s) - powered(b, s))
     assert np.all(bias <= 2 * largest**s * np.abs(a - b) * (1 + ROUNDING))
 
 
