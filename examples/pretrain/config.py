@@ -1,0 +1,219 @@
+"""What a run is told: the command line over the preset, or over the run that is resumed."""
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from .errors import UserError
+from .optimizers import OPTIMIZERS
+from .presets import SHAPES, Shape, get_recipe, get_setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Pre-train a language model. The defaults are those of --preset and --optimizer."""
+
+    preset: str
+    """A paper's model and training setting; sets the defaults of all that follows."""
+    optimizer: str
+    """An optimizer by name; sets learning rate, weight decay, clipping and --hyper."""
+    hyper: dict[str, float]
+    """The optimizer's hyper-parameters."""
+    learning_rate: float
+    """Peak learning rate."""
+    weight_decay: float
+    """Times the learning rate, on embeddings and matrices, not on norms and biases."""
+    clip: float
+    """Largest global norm of the gradient, before the optimizer; 0 for no clipping."""
+    schedule: Literal["cosine", "wsd", "constant", "linear"]
+    """The learning rate after the warm-up."""
+    warmup: int
+    """Steps of linear warm-up from 0."""
+    final_fraction: float
+    """The last learning rate over the peak, for all schedules but constant."""
+    steps: int
+    """Optimizer steps in all."""
+    batch_size: int
+    """Sequences a step, over all devices."""
+    sequence_length: int
+    """Tokens a sequence."""
+    data: str
+    """stdlib, text or JSONL files by glob (a,b for several), or hf:NAME[:CONFIG]."""
+    tokenizer: str
+    """bytes, t5, gpt2, bpe (trained on the data), or the path of a tokenizer.json."""
+    eval_every: int
+    """Steps between validations."""
+    save_every: int
+    """Steps between checkpoints; 0 for the last step alone."""
+    out: Path
+    """The run's folder."""
+    shape: tyro.conf.AvoidSubcommands[Shape]
+    """The model's shape."""
+    accumulate: int = 1
+    """Parts into which each batch is cut, to save memory."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the computation; parameters and states are float32. bfloat16 is slower on CPUs."""
+    seed: int = 0
+    """Of the initial weights, the order of the data, and dropout."""
+    text_field: str = "text"
+    """Field of JSONL records and Hugging Face datasets."""
+    eval_sequences: int = 64
+    """Sequences of the fixed validation set."""
+    keep: int = 2
+    """The newest checkpoints to keep, beside the best."""
+    log_every: int = 20
+    """Steps between looks at the metrics, each of which waits for the device."""
+    stop_after_bad_steps: int = 10
+    """Consecutive steps with a gradient that is not finite, all skipped, after which to stop."""
+    peak_flops: float = 0.0
+    """Peak rate of one device, operations a second, for MFU; 0: from a table, where known."""
+    cache: Path = Path.home() / ".cache" / "gradpow"
+    """Folder for compiled programs and tokenised text."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with the run in --out, with its own configuration, from its newest checkpoint."""
+    resume_from: int | None = None
+    """Like --resume, from this checkpoint; newer ones are set aside, not deleted."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print parameters, memory, steps, tokens and the expected time; train nothing."""
+
+    @property
+    def resumes(self) -> bool:
+        return self.resume or self.resume_from is not None
+
+
+# Asked of one start, not of the run.
+OF_THE_START = ("resume", "resume_from", "dry_run", "cache")
+
+
+def defaults(preset: str, optimizer: str) -> Config:
+    setting = get_setting(preset)
+    recipe = get_recipe(preset, optimizer, list(OPTIMIZERS))
+    return Config(
+        preset=preset,
+        optimizer=optimizer,
+        hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
+        learning_rate=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        clip=setting.clip if recipe.clip is None else recipe.clip,
+        schedule=setting.schedule,  # pyright: ignore[reportArgumentType]
+        warmup=setting.warmup,
+        final_fraction=setting.final_fraction,
+        steps=setting.steps,
+        batch_size=setting.batch_size,
+        sequence_length=setting.sequence_length,
+        data=setting.data,
+        tokenizer=setting.tokenizer,
+        eval_every=setting.eval_every,
+        save_every=setting.eval_every,
+        out=Path("runs") / f"{preset}-{optimizer}",
+        shape=SHAPES[preset],
+    )
+
+
+def parse(arguments: list[str]) -> Config:
+    """Reads the command line twice: first for what sets the defaults, then over these."""
+    first = _Peek(arguments)
+    out = first.value("--out")
+    if first.has("--resume") or first.has("--resume-from"):
+        if out is None:
+            raise UserError("--resume needs --out: the folder of the run to go on with")
+        default = read(Path(out))
+    else:
+        preset = first.value("--preset") or "llama-nano"
+        default = defaults(preset, first.value("--optimizer") or "adamw")
+    config = _tyro(arguments, default)
+    if (config.preset, config.optimizer) != (default.preset, default.optimizer):
+        raise UserError(
+            f"{config.out} is a run of {default.preset} with {default.optimizer}: a resumed run "
+            "keeps its --preset and --optimizer"
+        )
+    check(config)
+    return config
+
+
+class _Peek:
+    """The command line before its defaults are known."""
+
+    def __init__(self, arguments: list[str]):
+        self.arguments = [
+            part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])
+        ]
+
+    def has(self, flag: str) -> bool:
+        return flag in self.arguments
+
+    def value(self, flag: str) -> str | None:
+        for argument, following in zip(self.arguments, self.arguments[1:], strict=False):
+            if argument == flag:
+                return following
+        return None
+
+
+def _tyro(arguments: list[str], default: Config) -> Config:
+    """tyro's answer; its complaint, a box of several lines, becomes one."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                Config, args=arguments, default=default, prog="python -m examples.pretrain.train"
+            )
+    except SystemExit as end:
+        if not end.code:
+            raise
+        lines = [line.strip() for line in complaint.getvalue().splitlines()]
+        rules = [i for i, line in enumerate(lines) if set(line) == {"-"}] + [len(lines)] * 2
+        message = " ".join(lines[rules[0] + 1 : rules[1]])
+    flags = ["--" + flag.replace("_", "-") for flag in _flags(default)]
+    unknown = next((a for a in arguments if a.startswith("--") and a in message), "")
+    near = difflib.get_close_matches(unknown, flags, 1) if unknown not in flags else []
+    hint = f" (did you mean {near[0]}?)" if near else "; --help lists all options"
+    raise UserError(message + hint)
+
+
+def _flags(config: Config) -> list[str]:
+    nested = {"hyper": config.hyper, "shape": dataclasses.asdict(config.shape)}
+    flat = [field.name for field in dataclasses.fields(config) if field.name not in nested]
+    return flat + [f"{group}.{key}" for group, keys in nested.items() for key in keys]
+
+
+def check(config: Config) -> None:
+    for key in ("steps", "batch_size", "sequence_length", "eval_every", "eval_sequences", "keep",
+                "log_every", "accumulate", "stop_after_bad_steps"):  # fmt: skip
+        if getattr(config, key) < 1:
+            raise UserError(f"--{key.replace('_', '-')} must be at least 1")
+    for key in ("save_every", "learning_rate", "weight_decay", "clip", "peak_flops", "seed"):
+        if not 0 <= getattr(config, key) < float("inf"):
+            raise UserError(f"--{key.replace('_', '-')} must be at least 0 and finite")
+    if not 0 <= config.final_fraction <= 1:
+        raise UserError("--final-fraction must lie between 0 and 1")
+    if config.batch_size % config.accumulate:
+        raise UserError(
+            f"--accumulate {config.accumulate} does not divide --batch-size {config.batch_size}"
+        )
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    fields = dataclasses.asdict(config)
+    return {key: value for key, value in fields.items() if key not in OF_THE_START} | {
+        "out": str(config.out)
+    }
+
+
+def read(out: Path) -> Config:
+    """The configuration of the run in a folder."""
+    path = out / "config.json"
+    try:
+        fields = json.loads(path.read_text())["config"]
+        default = defaults(fields["preset"], fields["optimizer"])
+        shape = dataclasses.replace(default.shape, **fields.pop("shape"))
+        return dataclasses.replace(default, **(fields | {"out": out, "shape": shape}))
+    except FileNotFoundError:
+        raise UserError(f"{out} holds no run: there is no {path.name} in it") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not what a run writes: {error}") from None

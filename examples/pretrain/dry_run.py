@@ -1,0 +1,86 @@
+"""What a run would take: from its shapes, its compiled step, and some steps where they fit."""
+
+import statistics
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from . import counts, runs
+from .config import Config
+from .hardware import device_memory, matrix_rate
+
+LONGEST_STEP = 20.0  # seconds; slower steps are not tried
+
+
+def dry_run(config: Config, console: Console) -> None:
+    parts = runs.make_parts(config)
+    start = time.perf_counter()
+    with console.status("compiling"):
+        step = runs.compile_step(parts, config)
+    compiling = time.perf_counter() - start
+
+    state = parts.abstract
+    memory = step.memory_analysis()
+    needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    tokens = config.steps * config.batch_size * config.sequence_length
+    step_flops = counts.flops_per_token(config.shape, config.sequence_length) * (
+        config.batch_size * config.sequence_length
+    )
+    table = Table(box=None, show_header=False)
+    rows = {
+        "parameters": f"{counts.count(config.shape).total:,}",
+        "memory, parameters": size(state.params),
+        "memory, optimizer state": size(state.opt_state),
+        "memory, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
+        "memory, in all": f"{in_bytes(needed)} of {in_bytes(device_memory())}",
+        "steps": f"{config.steps:,}",
+        "tokens": f"{tokens:,}",
+        "operations a step": f"{step_flops:.3g}",
+        "compilation": f"{compiling:.1f} s",
+        "training": expected_time(step, step_flops, needed, parts, config),
+    }
+    for row in rows.items():
+        table.add_row(*row)
+    console.print(table)
+
+
+def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, config: Config) -> str:
+    """From steps that are run; from the rate of matrix products where they would not fit."""
+    least = step_flops / matrix_rate()
+    if needed > device_memory():
+        return f"at least {in_time(least * config.steps)}, but it does not fit in memory"
+    if least > LONGEST_STEP:
+        return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
+    state = parts.init(config)
+    shape = (config.batch_size, config.sequence_length + 1)
+    tokens = jnp.asarray(np.random.default_rng(0).integers(config.shape.vocab, size=shape), jnp.int32)
+    seconds = []
+    for _ in range(5 if least < 1 else 2):
+        start = time.perf_counter()
+        state, metrics = step(state, tokens)
+        metrics.block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    one = statistics.median(seconds)
+    return f"{in_time(one * config.steps)} ({1000 * one:.3g} ms a step, without validation)"
+
+
+def size(tree) -> str:
+    return in_bytes(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree)))
+
+
+def in_bytes(number: float) -> str:
+    units = ["TB", "GB", "MB", "kB", "B"]
+    while number >= 1000 and len(units) > 1:
+        number, _ = number / 1000, units.pop()
+    return f"{number:.3g} {units[-1]}"
+
+
+def in_time(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds > 2 * length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.3g} s"

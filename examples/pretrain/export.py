@@ -1,0 +1,61 @@
+"""Writes a run's weights as safetensors, with the names and config.json of Hugging Face's models.
+
+    python -m examples.pretrain.export runs/llama-nano-adamw exported
+
+The folder opens with ``transformers.AutoModelForCausalLM.from_pretrained("exported")``.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import tyro
+from flax import nnx
+from safetensors.numpy import save_file
+
+from . import runs
+from .config import read
+from .errors import UserError
+from .hf import huggingface_config, to_huggingface
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """Write a run's weights as safetensors."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    to: tyro.conf.Positional[Path]
+    """The folder to write; it must not hold an export yet."""
+    step: int | None = None
+    """The checkpoint; the newest if not given."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = tyro.cli(Export, args=arguments, prog="python -m examples.pretrain.export")
+    try:
+        print(export(options))
+    except UserError as error:
+        sys.exit(f"export: {error}")
+
+
+def export(options: Export) -> str:
+    config = read(options.run)
+    path = options.to / "model.safetensors"
+    if path.exists():
+        raise UserError(f"{path} exists: give another folder")
+    step, model = runs.load_model(config, options.step)
+    tensors = to_huggingface(config.shape, nnx.state(model, nnx.Param))
+    try:
+        options.to.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, path, metadata={"format": "pt", "run": str(config.out), "step": str(step)})
+        runs.write_json(
+            options.to / "config.json", huggingface_config(config.shape, config.sequence_length)
+        )
+    except OSError as error:
+        raise UserError(f"cannot write to {options.to}: {error.strerror}") from None
+    return f"wrote {len(tensors)} tensors of step {step} to {path}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What the models share: attention with rotary positions, SwiGLU, dropout, and the stack of layers.
+
+Rotary positions are Su et al.'s (RoFormer) with Hugging Face's pairing, SwiGLU is Shazeer's (GLU
+Variants Improve Transformer). A model of `STACKED_FROM` or more layers keeps one tensor for each
+parameter of all its layers and scans over them: it compiles as fast as one layer.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from .errors import UserError
+
+STACKED_FROM = 8
+INITIAL = nnx.initializers.normal(0.02)  # GPT-2's, and the default of Hugging Face's models
+# Tensors with an axis of padded vocabulary, and that axis.
+VOCABULARY_AXIS = {"embed_tokens/embedding": 0, "wte/embedding": 0, "lm_head/kernel": 1}
+
+
+def pad_vocab(vocab: int) -> int:
+    """The next multiple of 128, which TPUs' tiles and most meshes divide."""
+    return -(-vocab // 128) * 128
+
+
+def mask_padding(logits: jax.Array, vocab: int) -> jax.Array:
+    """In float32, with the padded tokens at probability 0, whatever the temperature."""
+    real = jnp.arange(logits.shape[-1]) < vocab
+    return jnp.where(real, logits.astype(jnp.float32), -1e30)
+
+
+def check_shape(shape: Any) -> None:
+    """Raises `UserError` for sizes that make no model."""
+
+    def flag(name: str) -> str:
+        return f"--shape.{name.replace('_', '-')} {getattr(shape, name)}"
+
+    for field in dataclasses.fields(shape):
+        if type(getattr(shape, field.name)) is int and getattr(shape, field.name) < 1:
+            raise UserError(f"{flag(field.name)} must be at least 1")
+    if shape.width % shape.heads:
+        raise UserError(f"{flag('width')} must be a multiple of {flag('heads')}")
+    if not 0 <= shape.dropout < 1:
+        raise UserError(f"{flag('dropout')} must be at least 0 and below 1")
+
+
+def linear(inputs: int, outputs: int, *, rngs: nnx.Rngs, dtype: Any, **options: Any) -> nnx.Linear:
+    options = {"use_bias": False, "kernel_init": INITIAL} | options
+    return nnx.Linear(inputs, outputs, rngs=rngs, dtype=dtype, **options)
+
+
+def dropout(x: jax.Array, rate: float, key: jax.Array | None, place: int) -> jax.Array:
+    """None without a key; `place` tells the masks that are drawn from one key apart."""
+    if key is None or rate == 0:
+        return x
+    keep = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - rate, x.shape)
+    return jnp.where(keep, x / (1 - rate), 0)
+
+
+def rotate(x: jax.Array) -> jax.Array:
+    """Rotary positions on [batch, position, head, feature].
+
+    Feature i pairs with i + half, as in Hugging Face's models, not with i + 1, as in the paper.
+    """
+    half = x.shape[-1] // 2
+    frequencies = 10000.0 ** (-jnp.arange(half) / half)
+    angles = jnp.arange(x.shape[1])[:, None, None] * frequencies
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    a, b = x[..., :half], x[..., half:]
+    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x.dtype)
+
+
+def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+    """Causal attention on [batch, position, head, feature]; joins the heads."""
+    return jax.nn.dot_product_attention(q, k, v, is_causal=True).reshape(*q.shape[:2], -1)
+
+
+class RotaryAttention(nnx.Module):
+    def __init__(self, width: int, heads: int, *, bias: bool, rngs: nnx.Rngs, dtype: Any):
+        if width // heads % 2:
+            raise UserError(
+                f"--shape.width {width} over --shape.heads {heads} must be even: rotary positions "
+                "pair the features of a head"
+            )
+        self.heads = heads
+        self.q_proj = linear(width, width, use_bias=bias, rngs=rngs, dtype=dtype)
+        self.k_proj = linear(width, width, use_bias=bias, rngs=rngs, dtype=dtype)
+        self.v_proj = linear(width, width, use_bias=bias, rngs=rngs, dtype=dtype)
+        self.o_proj = linear(width, width, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        split = (*x.shape[:2], self.heads, -1)
+        q, k, v = (f(x).reshape(split) for f in (self.q_proj, self.k_proj, self.v_proj))
+        return self.o_proj(attend(rotate(q), rotate(k), v))
+
+
+class SwiGLU(nnx.Module):
+    def __init__(self, width: int, ff: int, *, rngs: nnx.Rngs, dtype: Any):
+        self.gate_proj = linear(width, ff, rngs=rngs, dtype=dtype)
+        self.up_proj = linear(width, ff, rngs=rngs, dtype=dtype)
+        self.down_proj = linear(ff, width, rngs=rngs, dtype=dtype)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.down_proj(nnx.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+def make_layers(
+    block: Callable[[nnx.Rngs], nnx.Module], shape: Any, rngs: nnx.Rngs
+) -> nnx.List | nnx.Module:
+    """All blocks: one whose parameters have a first axis of layers if stacked, else a list."""
+    if shape.stacked:
+        make = nnx.vmap(lambda key: block(nnx.Rngs(key)))
+        return make(jax.random.split(rngs.params(), shape.layers))
+    return nnx.List([block(rngs) for _ in range(shape.layers)])
+
+
+def apply_layers(
+    layers: nnx.List | nnx.Module, x: jax.Array, *, key: jax.Array | None, remat: bool
+) -> tuple[jax.Array, jax.Array]:
+    """Runs x through the blocks; returns it and the mean of the blocks' auxiliary losses.
+
+    With `remat`, the backward pass computes each block's activations again and keeps only what
+    flows between blocks.
+    """
+
+    def apply(graphdef, params, x, index):
+        layer_key = None if key is None else jax.random.fold_in(key, index)
+        return nnx.merge(graphdef, params)(x, key=layer_key)
+
+    if remat:
+        apply = jax.checkpoint(apply, static_argnums=0)
+
+    if isinstance(layers, nnx.List):
+        losses = []
+        for index, layer in enumerate(layers):
+            x, loss = apply(*nnx.split(layer), x, index)
+            losses.append(loss)
+        return x, jnp.mean(jnp.stack(losses))
+
+    graphdef, stacked = nnx.split(layers)
+    count = jax.tree.leaves(stacked)[0].shape[0]
+    x, losses = jax.lax.scan(
+        lambda x, layer: apply(graphdef, layer[0], x, layer[1]), x, (stacked, jnp.arange(count))
+    )
+    return x, jnp.mean(losses)

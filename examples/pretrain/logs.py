@@ -1,0 +1,90 @@
+"""The records of a run: one JSON object a line, and the same in TensorBoard."""
+
+import contextlib
+import json
+import math
+import os
+import statistics
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from tensorboardX import SummaryWriter
+
+
+class Log:
+    """Appends records to log.jsonl; a resumed run first drops those after its checkpoint."""
+
+    def __init__(self, out: Path, resumed_step: int = 0):
+        self.path = out / "log.jsonl"
+        self.kept = [r for r in read(out) if r["step"] <= resumed_step]
+        temporary = self.path.with_suffix(".tmp")
+        temporary.write_text("".join(_line(record) for record in self.kept))
+        os.replace(temporary, self.path)
+        self.file = self.path.open("a")
+        purge = {"purge_step": resumed_step + 1} if resumed_step else {}
+        self.board = SummaryWriter(str(out / "tensorboard"), **purge)
+
+    def write(self, step: int, **values: Any) -> None:
+        self.file.write(_line({"step": step, **values}))
+        for key, value in values.items():
+            # TensorBoard has no place for what is not a number.
+            if isinstance(value, int | float) and math.isfinite(value):
+                self.board.add_scalar(key, value, step)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+        self.board.close()
+
+
+def read(out: Path) -> list[dict[str, Any]]:
+    """The records of a run; a last line that a killed process left unfinished is not one."""
+    records = []
+    path = out / "log.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            records.append(json.loads(line))
+    return records
+
+
+def _line(record: dict[str, Any]) -> str:
+    # JSON has no word for infinity and NaN.
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in record.items()
+    }
+    return json.dumps(finite) + "\n"
+
+
+class Spikes:
+    """Counts loss spikes: rises above the median of the last 100 losses by six of their spreads.
+
+    The spread is the median absolute deviation, times 1.4826 to equal the standard deviation of a
+    normal distribution; neither moves with the spike itself. Steps in a row count as one spike, and
+    so does a loss that is not finite. The first 20 losses are only looked at.
+    """
+
+    def __init__(self):
+        self.losses: deque[float] = deque(maxlen=100)
+        self.inside = False
+        self.count = 0
+
+    def add(self, loss: float | None) -> bool:
+        """Whether a spike begins at this loss; None stands for one that is not finite."""
+        was_inside = self.inside
+        if loss is None or not math.isfinite(loss):
+            self.inside = True
+        else:
+            self.inside = len(self.losses) >= 20 and loss > self._threshold()
+            self.losses.append(loss)
+        begins = self.inside and not was_inside
+        self.count += begins
+        return begins
+
+    def _threshold(self) -> float:
+        middle = statistics.median(self.losses)
+        spread = statistics.median(abs(loss - middle) for loss in self.losses)
+        return middle + 6 * 1.4826 * spread

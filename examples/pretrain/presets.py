@@ -1,0 +1,198 @@
+"""The papers' training settings by name: model, data, length, schedule, and a recipe an optimizer.
+
+Where a paper does not print a number, the setting's `source` says what is assumed. A recipe whose
+numbers look wrong is kept and marked "as printed".
+"""
+
+import dataclasses
+from typing import Any
+
+from . import gpt2, llama, qwen2moe
+from .counts import count
+from .errors import UserError
+
+Shape = llama.LlamaShape | qwen2moe.Qwen2MoeShape | gpt2.Gpt2Shape
+SHAPES: dict[str, Shape] = {**llama.PRESETS, **qwen2moe.PRESETS, **gpt2.PRESETS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a paper prints for one optimizer; `hyper` and `clip` only where they differ."""
+
+    learning_rate: float
+    weight_decay: float
+    hyper: dict[str, float] = dataclasses.field(default_factory=dict)
+    clip: float | None = None
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    source: str
+    sequence_length: int
+    batch_size: int
+    steps: int
+    warmup: int
+    schedule: str
+    recipes: dict[str, Recipe]
+    clip: float = 1.0
+    data: str = "hf:allenai/c4:en"
+    tokenizer: str = "t5"
+    final_fraction: float = 0.1
+    eval_every: int = 1000
+
+
+def _gradpower(preset: str, rate: float, schedule: str = "cosine", **changes: Any) -> Setting:
+    """GradPower, Section 3.1 and Appendix B.1; `rate` from Tables 3 and 4."""
+    same = Recipe(rate, 0.1)
+    batch, length = 512, 256
+    return Setting(
+        source="GradPower, Appendix B.1: 20 tokens a parameter (Chinchilla)",
+        sequence_length=changes.pop("sequence_length", length),
+        batch_size=changes.pop("batch_size", batch),
+        steps=changes.pop("steps", round(20 * count(SHAPES[preset]).total / (batch * length))),
+        warmup=1000,
+        schedule=schedule,
+        recipes=dict.fromkeys(("adamw", "adampower", "muon", "muonpower"), same),
+        **changes,
+    )
+
+
+def _nano(**recipes: Recipe) -> Setting:
+    return Setting(
+        source="small enough for a CPU; rates from a coarse grid on the default text",
+        sequence_length=64,
+        batch_size=8,
+        steps=1000,
+        warmup=50,
+        schedule="cosine",
+        recipes=recipes,
+        data="stdlib",
+        tokenizer="bytes",
+        eval_every=100,
+    )
+
+
+# The best of a grid by factors of about 3, 1000 steps, seed 0; the decay keeps rate times decay.
+NANO_RATES = {
+    "adamw": 3e-3, "adam": 3e-3, "sgd": 1.0, "lion": 1e-3, "muon": 1e-2, "adampower": 3e-3,
+    "adagradpower": 1e-2, "sgdpower": 1e-2, "muonpower": 1e-2, "gradpower_lion": 1e-3, "s3": 1e-2,
+    "stacey": 0.1, "stacey_pp": 0.1, "stacey_2p": 1.0, "lp_descent": 0.1, "ams": 1e-2,
+    "grams": 1e-2, "cautious_adam": 1e-2, "cautious_lion": 1e-3, "cautious_muon": 1e-2,
+}  # fmt: skip
+_COUPLED = {"adam", "sgd"}  # their L2 penalty is no multiple of the rate
+NANO = _nano(
+    **{
+        key: Recipe(rate, 0.0 if key in _COUPLED else 3e-4 / rate)
+        for key, rate in NANO_RATES.items()
+    }
+)
+
+_GRAMS = Recipe(6e-3, 0.0)
+_LION = Recipe(6e-4, 0.0, {"b1": 0.9, "b2": 0.95})
+_S3_RATE, _S3_DECAY = 3e-4, 0.1  # AdamW's; LLaMA's decay, as the paper says
+_S3 = Setting(
+    source=(
+        "S3, Section VI: 5,000 steps of warm-up, cosine to a tenth. AdamW's rate is Table IV's, "
+        "and its decay LLaMA's 0.1; Lion's rate is only in a figure: a third of AdamW's is assumed"
+    ),
+    sequence_length=1024,
+    batch_size=512,
+    steps=50_000,
+    warmup=5000,
+    schedule="cosine",
+    recipes={
+        "adamw": Recipe(_S3_RATE, _S3_DECAY),
+        "lion": Recipe(_S3_RATE / 3, 3 * _S3_DECAY, {"b1": 0.95, "b2": 0.98}),
+        # Ten times AdamW's rate, with its product of rate and decay, and no clipping.
+        "s3": Recipe(10 * _S3_RATE, _S3_DECAY / 10, clip=0.0),
+    },
+    data="hf:Skylion007/openwebtext",
+    tokenizer="gpt2",
+)
+_OPENWEBTEXT = {
+    "sequence_length": 1024, "batch_size": 480, "steps": 50_000,
+    "data": "hf:Skylion007/openwebtext", "tokenizer": "gpt2",
+}  # fmt: skip
+
+SETTINGS: dict[str, Setting] = {
+    "llama-nano": NANO,
+    "qwen2moe-nano": NANO,
+    "gpt2-nano": NANO,
+    "llama-66m": _gradpower("llama-66m", 1e-3),
+    "llama-0.2b": _gradpower("llama-0.2b", 1e-3),
+    "llama-0.25b": _gradpower("llama-0.25b", 8e-4, **_OPENWEBTEXT),
+    "llama-0.4b": _gradpower("llama-0.4b", 6e-4),
+    "llama-1b": _gradpower("llama-1b", 3e-4),
+    "llama-2b": _gradpower("llama-2b", 2e-4),
+    "qwen2moe-0.5b": _gradpower("qwen2moe-0.5b", 6e-4, "wsd"),
+    "qwen2moe-1b": _gradpower("qwen2moe-1b", 3e-4, "wsd"),
+    "qwen2moe-2b": _gradpower("qwen2moe-2b", 2e-4, "wsd"),
+    "llama-60m": Setting(
+        source="AMS/Grams, Table 3; the shape and the T5 tokenizer are assumed",
+        sequence_length=256,
+        batch_size=2048,
+        steps=1000,
+        warmup=50,
+        schedule="constant",
+        recipes={
+            "adamw": dataclasses.replace(_GRAMS, hyper={"eps": 1e-6}),
+            "grams": _GRAMS,
+            "ams": _GRAMS,
+            "cautious_adam": _GRAMS,
+            "lion": _LION,
+            "cautious_lion": _LION,
+        },
+        eval_every=100,
+    ),
+    "llama-100m": Setting(
+        source=(
+            "STACEY, Table 7; the shape, 256 tokens, the T5 tokenizer, a constant rate and the "
+            "first 5,000 steps, which its figures show, are assumed"
+        ),
+        sequence_length=256,
+        batch_size=16,
+        steps=5000,
+        warmup=0,
+        schedule="constant",
+        clip=0.0,
+        recipes={
+            "sgd": Recipe(0.01, 5e-4),
+            "adam": Recipe(1e-4, 0.01, {"b2": 0.999}),
+            "adamw": Recipe(1e-4, 0.05, {"b2": 0.999}),
+            "lion": Recipe(
+                0.05, 0.01, {"b1": 0.9, "b2": 0.999},
+                note="as printed: Lion's rates are usually a third to a tenth of AdamW's",
+            ),
+            "stacey_2p": Recipe(0.05, 0.01, {"tau": 0.0}, note="as printed: tau 0 ends the mirror"),
+            "stacey_pp": Recipe(0.01, 0.01, {"tau": 0.0}, note="as printed: tau 0 ends the mirror"),
+            "stacey": Recipe(0.01, 5e-4, {"tau": 0.0}, note="as printed: tau 0 ends the mirror"),
+        },
+    ),
+    "gpt2-345m-as-printed": _S3,
+    "gpt2-345m": _S3,
+    "gpt2-7b": dataclasses.replace(
+        _S3, sequence_length=4096, batch_size=1024, source=_S3.source + "; CommonCrawl there"
+    ),
+}  # fmt: skip
+
+
+def get_setting(preset: str) -> Setting:
+    if preset not in SETTINGS:
+        raise UserError(f"--preset takes {', '.join(SETTINGS)}, not {preset}")
+    return SETTINGS[preset]
+
+
+def get_recipe(preset: str, optimizer: str, known: list[str]) -> Recipe:
+    """The paper's recipe, or AdamW's rate and decay where the paper did not try the optimizer."""
+    if optimizer not in known:
+        raise UserError(f"--optimizer takes {', '.join(known)}, not {optimizer}")
+    recipes = get_setting(preset).recipes
+    if optimizer in recipes:
+        return recipes[optimizer]
+    fallback = recipes["adamw"]
+    return Recipe(
+        fallback.learning_rate,
+        fallback.weight_decay,
+        note=f"this paper did not try {optimizer}: rate and decay are AdamW's, set your own",
+    )

@@ -1,0 +1,150 @@
+"""The folder of a run, and how its parts are made from its configuration.
+
+    config.json        the resolved configuration, versions, git commit, corpus hash
+    log.jsonl          a record a step; tensorboard/ has the same
+    checkpoints/       by step; tokenizer.json beside them
+    result.json        when the run has ended, however it did
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from . import counts
+from .checkpoints import Checkpoints
+from .config import Config, to_json
+from .data import Data
+from .errors import UserError
+from .optimizers import make_optimizer, make_schedule
+from .step import TrainState, init_state, make_step
+
+
+class Parts(NamedTuple):
+    """What a configuration makes; the state is still abstract."""
+
+    graphdef: nnx.GraphDef
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule
+    abstract: TrainState
+
+    def init(self, config: Config) -> TrainState:
+        """The state at step 0, made on the device by one compiled function."""
+
+        @jax.jit
+        def init():
+            params = nnx.split(counts.build(config.shape, seed=config.seed), nnx.Param)[1]
+            return init_state(params, self.optimizer)
+
+        return init()
+
+
+def make_parts(config: Config) -> Parts:
+    schedule = make_schedule(
+        config.schedule,
+        config.learning_rate,
+        steps=config.steps,
+        warmup=config.warmup,
+        final_fraction=config.final_fraction,
+    )
+    optimizer = make_optimizer(
+        config.optimizer,
+        schedule,
+        weight_decay=config.weight_decay,
+        hyper=config.hyper,
+        clip=config.clip,
+        stacked=config.shape.stacked,
+    )
+    dtype = jnp.dtype(config.dtype)
+    try:
+        model = nnx.eval_shape(lambda: counts.build(config.shape, seed=config.seed, dtype=dtype))
+    except (ValueError, TypeError, ZeroDivisionError) as error:
+        raise UserError(f"--shape: {' '.join(str(error).split())}") from None
+    graphdef, params = nnx.split(model, nnx.Param)
+    abstract = jax.eval_shape(lambda params: init_state(params, optimizer), params)
+    return Parts(graphdef, optimizer, schedule, abstract)
+
+
+def compile_step(parts: Parts, config: Config) -> Any:
+    """The training step, compiled for the configuration's shapes before any clock starts."""
+    step = make_step(
+        parts.graphdef,
+        parts.optimizer,
+        parts.schedule,
+        seed=config.seed,
+        accumulate=config.accumulate,
+        dropout=config.shape.dropout > 0,
+    )
+    tokens = jax.ShapeDtypeStruct((config.batch_size, config.sequence_length + 1), jnp.int32)
+    return step.lower(parts.abstract, tokens).compile()
+
+
+def create(config: Config, data: Data) -> None:
+    """Makes the folder of a new run; one that holds a run is left alone."""
+    if (config.out / "config.json").exists():
+        raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
+    about = {
+        "config": to_json(config),
+        "corpus": data.hash,
+        "versions": versions(),
+        "git": git_commit(),
+        "machine": machine(),
+        "command": sys.argv[1:],
+    }
+    try:
+        (config.out / "checkpoints").mkdir(parents=True, exist_ok=True)
+        data.tokenizer.save(config.out / "tokenizer.json")
+        write_json(config.out / "config.json", about)
+    except OSError as error:
+        raise UserError(f"cannot write to {config.out}: {error.strerror}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Whole or not at all: a killed process leaves the old file."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    os.replace(temporary, path)
+
+
+def load_model(config: Config, step: int | None = None) -> tuple[int, nnx.Module]:
+    """The model of a run at a checkpoint: the newest, or that of `step`."""
+    parts = make_parts(config)
+    checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
+    found, state, _ = checkpoints.restore(parts.abstract, step)
+    checkpoints.close()
+    return found, nnx.merge(parts.graphdef, state.params)
+
+
+def versions() -> dict[str, str]:
+    packages = ("gradpow", "jax", "optax", "flax", "orbax-checkpoint", "grain", "numpy")
+    return {"python": platform.python_version()} | {
+        package: importlib.metadata.version(package) for package in packages
+    }
+
+
+def machine() -> str:
+    device = jax.devices()[0].device_kind
+    return f"{platform.machine()}, {os.cpu_count()} cores, {jax.device_count()} x {device}"
+
+
+def git_commit() -> str | None:
+    """The commit of these sources, with "+changes" where files differ from it."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None  # not a checkout, or no git

@@ -1,0 +1,73 @@
+"""Continues a text with the model of a run.
+
+    python -m examples.pretrain.sample runs/llama-nano-adamw --prompt "def __init__(self"
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import tyro
+
+from . import runs
+from .config import read
+from .errors import UserError
+from .generate import generate
+from .tokenizers import load_tokenizer
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Continue a text with the model of a run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run's folder."""
+    prompt: str = "def "
+    """The text to continue."""
+    length: int = 200
+    """Tokens to add."""
+    temperature: float = 0.8
+    """Below 1 likelier, above 1 more varied; 0: always the likeliest token."""
+    top_k: int = 0
+    """Choose among the k likeliest tokens; 0: among all."""
+    seed: int = 0
+    """Of the choices."""
+    step: int | None = None
+    """The checkpoint; the newest if not given."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = tyro.cli(Sample, args=arguments, prog="python -m examples.pretrain.sample")
+    try:
+        print(sample(options))
+    except UserError as error:
+        sys.exit(f"sample: {error}")
+
+
+def sample(options: Sample) -> str:
+    if options.length < 1 or options.temperature < 0 or options.top_k < 0:
+        raise UserError("--length must be at least 1, --temperature and --top-k at least 0")
+    config = read(options.run)
+    tokenizer = load_tokenizer(
+        str(options.run / "tokenizer.json"), config.shape.vocab, texts=lambda: ()
+    )
+    prompt = tokenizer.encode(options.prompt)
+    if not len(prompt):
+        raise UserError("--prompt must hold at least one token")
+    _, model = runs.load_model(config, options.step)
+    tokens = generate(
+        model,
+        jnp.asarray(prompt, jnp.int32)[None],
+        options.length,
+        key=jax.random.key(options.seed),
+        temperature=options.temperature,
+        top_k=options.top_k,
+        context=config.sequence_length,
+    )
+    return tokenizer.decode(jax.device_get(tokens[0]).tolist())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,245 @@
+"""Pre-trains a language model with any of gradpow's optimizers.
+
+    pip install -e ".[pretrain]"
+    python -m examples.pretrain.train                              # nano LLaMA, AdamW
+    python -m examples.pretrain.train --optimizer s3 --hyper.p 2
+    python -m examples.pretrain.train --preset llama-66m --optimizer adampower --dry-run
+    python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
+"""
+
+import logging
+import math
+import signal
+import sys
+import time
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from . import counts, logs, runs
+from .checkpoints import Checkpoints
+from .config import Config, parse
+from .data import Data, load
+from .dry_run import dry_run
+from .errors import UserError
+from .hardware import peak_flops
+from .meter import Meter
+from .presets import get_recipe, get_setting
+from .step import make_evaluate
+
+
+class Stop:
+    """Notes SIGTERM and SIGINT, so that the loop saves and stops; a second one ends at once."""
+
+    signal: int | None = None
+
+    def __enter__(self):
+        self.before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def _note(self, number, frame):
+        del frame
+        self.signal = number
+        self.__exit__()
+
+    def __exit__(self, *_):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+class Trainer:
+    """A run from its first or resumed step to its end."""
+
+    def __init__(self, config: Config, data: Data, console: Console):
+        self.config, self.data, self.console = config, data, console
+        self.parts = runs.make_parts(config)
+        self.batches = data.batches(config.batch_size, seed=config.seed)
+        self.checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
+        self.done, self.validation, self.numbers = 0, math.nan, ""
+        self.state = self.resume() if config.resumes else self.parts.init(config)
+        self.log = logs.Log(config.out, self.done)
+        self.spikes = logs.Spikes()
+        for record in self.log.kept:
+            if "loss" in record:
+                self.spikes.add(record["loss"])
+        self.meter = Meter(
+            config.batch_size * config.sequence_length,
+            counts.flops_per_token(config.shape, config.sequence_length),
+            peak_flops(config.peak_flops),
+        )
+        validation = jax.device_put(data.validation)
+        self.evaluate = make_evaluate(self.parts.graphdef, validation, config.batch_size)
+
+    def resume(self) -> Any:
+        asked = self.config.resume_from
+        if asked is None and not self.checkpoints.steps():
+            self.console.print("no checkpoint yet: starting at step 0")
+            return self.parts.init(self.config)
+        step, state, about = self.checkpoints.restore(self.parts.abstract, asked)
+        if about["corpus"] != self.data.hash:
+            raise UserError(
+                f"the corpus has changed since checkpoint {step}: its hash is {self.data.hash}, "
+                f"and was {about['corpus']}; put the old data back, or train anew in another --out"
+            )
+        for path in self.checkpoints.set_aside_after(step):
+            self.console.print(f"set aside: {path}")
+        self.batches.set_state(about["batches"])
+        self.done = step
+        self.console.print(f"resumed at step {step}")
+        return state
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the last step, or until told to stop; returns what came of it."""
+        config, every = self.config, self.config.log_every
+        with self.console.status("compiling"):
+            step = runs.compile_step(self.parts, config)
+        status = "finished"
+        start = time.perf_counter()
+        self.meter.restart()
+        with Stop() as stop, self.progress() as bar:
+            task = bar.add_task("", total=config.steps, completed=self.done, numbers="")
+            while self.done < config.steps and status == "finished":
+                before = time.perf_counter()
+                tokens = jax.device_put(next(self.batches))
+                waited = time.perf_counter() - before
+                self.state, metrics = step(self.state, tokens)
+                self.meter.add(metrics, waited)
+                self.done += 1
+
+                last = self.done == config.steps
+                saves = last or (config.save_every > 0 and self.done % config.save_every == 0)
+                validates = saves or self.done % config.eval_every == 0
+                if validates or stop.signal or self.done % every == 0:
+                    status = self.look() or status
+                    bar.update(task, completed=self.done, numbers=self.numbers)
+                if validates:
+                    self.validate()
+                if saves or stop.signal:
+                    self.save(validated=validates)
+                if stop.signal and not last:
+                    status = f"stopped by {signal.Signals(stop.signal).name}"
+        return self.finish(status, time.perf_counter() - start)
+
+    def progress(self) -> Progress:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
+        return Progress(*columns, TimeRemainingColumn(), console=self.console)
+
+    def look(self) -> str | None:
+        """Fetches and logs the metrics since the last look; says if the run has diverged.
+
+        The only place, beside validation and checkpoints, where the host waits for the device.
+        """
+        steps, speed = self.meter.take()
+        for step, metrics in enumerate(steps, self.done - len(steps) + 1):
+            self.spikes.add(metrics["loss"])
+            self.log.write(step, **metrics, spikes=self.spikes.count)
+        self.log.write(self.done, **speed)
+        self.log.flush()
+        mfu = f"MFU {speed['mfu']:.1%}" if "mfu" in speed else "MFU n/a"
+        rate = f"{speed['tokens_per_second']:,.0f} tokens/s"
+        self.numbers = f"loss {steps[-1]['loss']:.3f}  {rate}  {mfu}"
+        in_row = max(metrics["skipped_in_row"] for metrics in steps)
+        if in_row >= self.config.stop_after_bad_steps:
+            return f"diverged: {in_row:.0f} gradients in a row were not finite at step {self.done}"
+        return None
+
+    def validate(self) -> None:
+        self.validation = float(self.evaluate(self.state.params))
+        self.log.write(self.done, validation_loss=self.validation)
+        self.log.flush()
+        self.console.print(
+            f"step {self.done}: validation loss {self.validation:.4f}, {self.numbers}, "
+            f"{self.spikes.count} spikes"
+        )
+        self.meter.restart()
+
+    def save(self, validated: bool) -> None:
+        about = {"batches": self.batches.get_state(), "corpus": self.data.hash}
+        loss = self.validation if validated else None
+        self.checkpoints.save(self.done, self.state, about, loss)
+        self.meter.restart()
+
+    def finish(self, status: str, seconds: float) -> dict[str, Any]:
+        self.checkpoints.close()
+        self.batches.close()
+        self.log.close()
+        records = logs.read(self.config.out)
+        validations = [r["validation_loss"] for r in records if r.get("validation_loss")]
+        result = {
+            "status": status,
+            "step": self.done,
+            "tokens": self.done * self.meter.tokens_per_step,
+            "validation_loss": validations[-1] if validations else None,
+            "best_validation_loss": min(validations, default=None),
+            "spikes": self.spikes.count,
+            "skipped_steps": int(self.state.skipped),
+            "seconds": seconds,
+            "corpus": self.data.hash,
+        }
+        runs.write_json(self.config.out / "result.json", result)
+        return result
+
+
+def describe(config: Config, console: Console) -> None:
+    count = counts.count(config.shape)
+    active = f", {count.active:,} active a token" if count.active != count.total else ""
+    console.print(f"{config.preset}: {count.total:,} parameters{active}")
+    hyper = ", ".join(f"{key} {value:g}" for key, value in config.hyper.items())
+    console.print(
+        f"{config.optimizer}: rate {config.learning_rate:g} ({config.schedule}), "
+        f"decay {config.weight_decay:g}, {hyper}"
+    )
+    console.print(f"setting: {get_setting(config.preset).source}")
+    note = get_recipe(config.preset, config.optimizer).note
+    if note:
+        console.print(f"note: {note}")
+
+
+def load_data(config: Config, console: Console) -> Data:
+    with console.status("reading the data") as status:
+        data = load(
+            config.data,
+            tokenizer=str(config.out / "tokenizer.json") if config.resumes else config.tokenizer,
+            vocab=config.shape.vocab,
+            sequence_length=config.sequence_length,
+            validation_sequences=config.eval_sequences,
+            text_field=config.text_field,
+            cache=config.cache / "tokens",
+            progress=status.update,
+        )
+    console.print(data.summary)
+    return data
+
+
+def run(config: Config, console: Console) -> int:
+    """The exit status: 0, or 128 and the signal's number."""
+    jax.config.update("jax_compilation_cache_dir", str(config.cache / "compiled"))
+    describe(config, console)
+    if config.dry_run:
+        dry_run(config, console)
+        return 0
+    data = load_data(config, console)
+    if not config.resumes:
+        runs.create(config, data)
+    result = Trainer(config, data, console).run()
+    console.print(f"{result['status']} at step {result['step']}; wrote {config.out}")
+    if not result["status"].startswith("stopped"):
+        return 0
+    console.print(f"go on with --out {config.out} --resume")
+    return 128 + signal.Signals[result["status"].split()[-1]].value
+
+
+def main(arguments: list[str] | None = None) -> None:
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file it writes
+    try:
+        config = parse(sys.argv[1:] if arguments is None else arguments)
+        status = run(config, Console())
+    except UserError as error:
+        sys.exit(f"pretrain: {error}")
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
