@@ -1,5 +1,6 @@
 """Checkpoints: which are kept, that damage is seen and named, and that nothing good is lost."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,24 @@ import numpy as np
 import optax
 import pytest
 
-from examples.pretrain.checkpoints import Checkpoints, DamagedCheckpoint, checksums, flatten
+from examples.pretrain.checkpoints import Checkpoints, DamagedCheckpoint, checksums
 from examples.pretrain.errors import UserError
+
+# Orbax closes its event loop at the first leaf that fails, while others are still being read.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:(?s).*(Event loop is closed|coroutine .*_read_array):"
+    "pytest.PytestUnraisableExceptionWarning"
+)
+LEAVES = {
+    f"leaf {i}": np.random.default_rng(i).normal(size=(40, 50)).astype(np.float32) for i in range(4)
+}
+
+
+@pytest.fixture(autouse=True)
+def collect():
+    """Frees what failed reads left here, rather than in the middle of whatever comes next."""
+    yield
+    gc.collect()
 
 
 def state(value=0.0):
@@ -43,7 +60,7 @@ def test_a_restored_state_has_the_same_bits_types_and_structure(checkpoints):
     assert jax.tree.structure(restored) == jax.tree.structure(saved)
     for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(saved), strict=True):
         assert a.dtype == b.dtype
-        np.testing.assert_array_equal(np.asarray(a).view(np.uint8), np.asarray(b).view(np.uint8))
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 def test_the_newest_and_the_best_are_kept_and_remembered_by_the_next_process(tmp_path):
@@ -103,11 +120,11 @@ def test_words_that_change_places_change_the_checksum():
 
 
 def flip_bytes(folder: Path):
-    """Copies of the folder, each with one byte of one data file changed; yields what was changed."""
+    """Changes one byte of one file, says which, and undoes it: again and again."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     for file in files:
         original = file.read_bytes()
-        for place in {0, len(original) // 2, len(original) - 1}:
+        for place in {0, len(original) // 3, len(original) // 2, len(original) - 1}:
             damaged = bytearray(original)
             damaged[place] ^= 0x10
             file.write_bytes(bytes(damaged))
@@ -116,33 +133,35 @@ def flip_bytes(folder: Path):
 
 
 def test_no_flipped_byte_anywhere_in_a_checkpoint_restores_another_state(tmp_path):
+    right = {key: jnp.asarray(value) for key, value in LEAVES.items()}
     opened = Checkpoints(tmp_path / "checkpoints", keep=2)
-    save(opened, {3: 1.0})
+    opened.save(3, right, {"batches": {"next": 3}}, 1.0)
     opened.close()
-    right = jax.device_get(flatten(state(3.0)))
-    refused = 0
+    reasons = []
     for file, place in flip_bytes(tmp_path / "checkpoints" / "3"):
-        reader = Checkpoints(tmp_path / "checkpoints", keep=2)
+        reader = None
         try:
-            restored, about = reader.read(3, ABSTRACT)
-        except (DamagedCheckpoint, UserError) as error:
-            refused += 1
-            assert "checkpoint 3" in str(error) and "\n" not in str(error)
+            reader = Checkpoints(tmp_path / "checkpoints", keep=2)
+            restored, about = reader.read(3, jax.eval_shape(lambda: right))
+        except DamagedCheckpoint as error:
+            reasons.append(str(error))
         else:
             # A byte that bears nothing, as in a file of times: what came back is right.
             assert about["batches"] == {"next": 3}, (file, place)
-            for key, value in jax.device_get(flatten(restored)).items():
-                np.testing.assert_array_equal(value, right[key], err_msg=f"{file} {place}")
-        reader.close()
-    assert refused >= 10
+            for key, value in restored.items():
+                np.testing.assert_array_equal(value, LEAVES[key], err_msg=f"{file} {place}")
+        if reader is not None:
+            reader.close()
+    assert len(reasons) >= 10
+    assert all("checkpoint 3" in reason and "\n" not in reason for reason in reasons)
+    # Some of them only the checksums saw: Orbax restored other numbers without a word.
+    assert any("checksum of leaf" in reason for reason in reasons)
 
 
 def damage(folder: Path):
-    """Changes bytes in the middle of the largest data file."""
-    file = max(folder.joinpath("state").rglob("d/*"), key=lambda path: path.stat().st_size)
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(bytes(content))
+    """Changes every file of arrays."""
+    for file in folder.joinpath("state").rglob("d/*"):
+        file.write_bytes(bytes(byte ^ 1 for byte in file.read_bytes()))
 
 
 def test_a_damaged_checkpoint_is_named_left_on_disk_and_the_newest_good_one_offered(tmp_path):
@@ -175,7 +194,7 @@ def test_newer_checkpoints_are_set_aside_and_not_deleted(checkpoints, tmp_path):
 @pytest.mark.parametrize(
     "other, clue",
     [
-        ({"params": {"layers": {"kernel": jnp.ones((4, 4))}}}, "params.layers.kernel"),
+        ({**state(), "params": {"layers": {"kernel": jnp.ones((4, 4))}}}, "params.layers.kernel"),
         ({**state(), "extra": jnp.ones(2)}, "extra is missing there"),
         ({"params": state()["params"]}, "missing here"),
     ],

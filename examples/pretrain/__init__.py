@@ -1,1 +1,1 @@
-"""Pre-training of language models with gradpow's optimizers: ``python -m examples.pretrain.train``."""
+"""Pre-training of language models; start with ``python -m examples.pretrain.train``."""

@@ -1,10 +1,11 @@
 """Checkpoints through Orbax: asynchronous, committed whole or not at all, with a checksum per leaf.
 
-Orbax restores a flipped byte without a word, so a checksum of every leaf lies beside the state; it
-is computed on the device, where a sharded leaf never becomes whole, and compared after each restore.
+Orbax restores a flipped byte without a word, so a checksum of every leaf lies beside the state. It
+is computed on the device, where a sharded leaf never becomes whole, and compared at each restore.
 """
 
 import contextlib
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -53,7 +54,9 @@ def checksums(leaves: Leaves) -> Leaves:
             stride *= words.shape[axis]
         # A multiplicative hash of the index, made odd, so that neighbours' weights have no pattern.
         weights = (weights * jnp.uint32(0x9E3779B1) >> 3) | jnp.uint32(1)
-        return jnp.stack([jnp.sum(words, dtype=jnp.uint32), jnp.sum(words * weights, dtype=jnp.uint32)])
+        return jnp.stack(
+            [jnp.sum(words, dtype=jnp.uint32), jnp.sum(words * weights, dtype=jnp.uint32)]
+        )
 
     return {key: checksum(leaf) for key, leaf in leaves.items()}
 
@@ -74,9 +77,22 @@ class Checkpoints:
             best_fn=_loss,  # without it metrics are not stored, and forgotten when a run resumes
             best_mode="min",
         )
+        self._check_losses()
         self.manager = ocp.CheckpointManager(
             self.folder, options=options, item_names=("state", "about")
         )
+
+    def _check_losses(self) -> None:
+        """Orbax reads every checkpoint's loss when it opens, and fails on one that is damaged."""
+        for file in self.folder.glob("*/metrics/metrics"):
+            try:
+                _loss(json.loads(file.read_text()))
+            except (ValueError, KeyError) as error:
+                step = file.parent.parent
+                raise DamagedCheckpoint(
+                    f"checkpoint {step.name} in {self.folder} is damaged (its loss is unreadable); "
+                    f"it is left as it is: move {step} elsewhere to go on without it"
+                ) from error
 
     def steps(self) -> list[int]:
         return sorted(self.manager.all_steps())
@@ -94,6 +110,7 @@ class Checkpoints:
                 for key, x in leaves.items()
             }
         }
+        about = {"about": about, "sha256": _sha256(about)}
         if loss is not None and not np.isfinite(loss):
             loss = None  # NaN would compare as neither better nor worse
         self.manager.save(
@@ -118,14 +135,13 @@ class Checkpoints:
         try:
             return chosen, *self.read(chosen, like)
         except DamagedCheckpoint as damage:
+            advice = "and none before it is good"
             for earlier in reversed(steps[: steps.index(chosen)]):
                 with contextlib.suppress(DamagedCheckpoint):
                     self.read(earlier, like)
-                    raise UserError(
-                        f"{damage}; it is left as it is. The newest good one before it is {earlier}: "
-                        f"go on from it with --resume-from {earlier}"
-                    ) from damage
-            raise UserError(f"{damage}; it is left as it is, and none before it is good") from damage
+                    advice = f"the newest good one before it is {earlier}: --resume-from {earlier}"
+                    break
+            raise UserError(f"{damage}; it is left as it is, {advice}") from None
 
     def read(self, step: int, like: Any) -> tuple[Any, dict]:
         """The state of a step and what was saved about it, after the checks."""
@@ -141,32 +157,43 @@ class Checkpoints:
                 step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             )["state"]
         except Exception as error:  # whatever a damaged file makes tensorstore raise
-            raise self._damaged(step, type(error).__name__) from error
-        found = jax.device_get(checksums(leaves))
-        for key, (_, _, *sums) in about["leaves"].items():
-            if list(map(int, found[key])) != sums:
-                raise self._damaged(step, f"the checksum of {key} differs")
+            reason = type(error).__name__
+        else:
+            reason = self._difference(leaves, about["leaves"])
+        if reason:
+            raise self._damaged(step, reason)  # without the cause, whose frames hold the leaves
         return unflatten(like, leaves), about
+
+    def _difference(self, leaves: Leaves, saved: dict) -> str | None:
+        found = jax.device_get(checksums(leaves))
+        for key, (_, _, *sums) in saved.items():
+            if list(map(int, found[key])) != sums:
+                return f"the checksum of {key} differs"
+        return None
 
     def _read_about(self, step: int) -> dict:
         try:
             args = ocp.args.Composite(about=ocp.args.JsonRestore())
-            return self.manager.restore(step, args=args)["about"]
-        except (json.JSONDecodeError, UnicodeDecodeError, FileNotFoundError, KeyError) as error:
+            stored = self.manager.restore(step, args=args)["about"]
+            about, sha256 = stored["about"], stored["sha256"]
+        except (ValueError, FileNotFoundError, KeyError) as error:  # no JSON is a ValueError
             raise self._damaged(step, type(error).__name__) from error
+        if _sha256(about) != sha256:
+            raise self._damaged(step, "the checksum of what was saved about it differs")
+        return about
 
     def _check_same_model(self, step: int, saved: dict, wanted: Leaves) -> None:
         shapes = {key: [list(x.shape), str(x.dtype)] for key, x in wanted.items()}
         for key in sorted(saved.keys() | shapes.keys()):
             if key not in shapes or key not in saved or saved[key][:2] != shapes[key]:
                 raise UserError(
-                    f"checkpoint {step} in {self.folder} is of another model or optimizer: {key} is "
-                    f"{_describe(saved.get(key))} there and {_describe(shapes.get(key))} here; "
+                    f"checkpoint {step} in {self.folder} is of another model or optimizer: {key} "
+                    f"is {_describe(saved.get(key))} there and {_describe(shapes.get(key))} here; "
                     "give the run's own --preset, --optimizer and --shape, or another --out"
                 )
 
     def _damaged(self, step: int, reason: str) -> "DamagedCheckpoint":
-        return DamagedCheckpoint(step, f"checkpoint {step} in {self.folder} is damaged ({reason})")
+        return DamagedCheckpoint(f"checkpoint {step} in {self.folder} is damaged ({reason})")
 
     def set_aside_after(self, step: int) -> list[str]:
         """Moves checkpoints newer than `step` beside the folder, and says where to."""
@@ -188,9 +215,11 @@ class Checkpoints:
 
 
 class DamagedCheckpoint(UserError):
-    def __init__(self, step: int, message: str):
-        super().__init__(message)
-        self.step = step
+    pass
+
+
+def _sha256(about: dict) -> str:
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 
 def _loss(metrics: dict[str, float]) -> float:

@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import difflib
 import io
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +95,7 @@ OF_THE_START = ("resume", "resume_from", "dry_run", "cache")
 
 def defaults(preset: str, optimizer: str) -> Config:
     setting = get_setting(preset)
-    recipe = get_recipe(preset, optimizer, list(OPTIMIZERS))
+    recipe = get_recipe(preset, optimizer)
     return Config(
         preset=preset,
         optimizer=optimizer,
@@ -166,14 +168,25 @@ def _tyro(arguments: list[str], default: Config) -> Config:
     except SystemExit as end:
         if not end.code:
             raise
-        lines = [line.strip() for line in complaint.getvalue().splitlines()]
-        rules = [i for i, line in enumerate(lines) if set(line) == {"-"}] + [len(lines)] * 2
-        message = " ".join(lines[rules[0] + 1 : rules[1]])
+        message = _inside(complaint.getvalue())
     flags = ["--" + flag.replace("_", "-") for flag in _flags(default)]
-    unknown = next((a for a in arguments if a.startswith("--") and a in message), "")
-    near = difflib.get_close_matches(unknown, flags, 1) if unknown not in flags else []
-    hint = f" (did you mean {near[0]}?)" if near else "; --help lists all options"
-    raise UserError(message + hint)
+    unknown = next((a for a in arguments if a.startswith("--") and a.split("=")[0] in message), "")
+    group, dot, _ = unknown.partition(".")
+    near = difflib.get_close_matches(unknown, flags, 1)
+    hint = "--help lists all options"
+    if unknown not in flags and dot:
+        hint = "there are " + ", ".join(flag for flag in flags if flag.startswith(group + "."))
+    elif unknown not in flags and near:
+        hint = f"did you mean {near[0]}?"
+    raise UserError(f"{message.rstrip('.')}; {hint}")
+
+
+def _inside(box: str) -> str:
+    """What tyro says is wrong, in one line: without its frame, its title and its help."""
+    lines = [re.sub(r"[│╭╮╰╯─]|-{3,}", "", line).strip() for line in box.splitlines()]
+    _title, *lines = [line for line in lines if line]
+    helps = ("Perhaps you meant", "Argument helptext", "For full helptext")
+    return " ".join(itertools.takewhile(lambda line: not line.startswith(helps), lines))
 
 
 def _flags(config: Config) -> list[str]:

@@ -5,7 +5,6 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -57,7 +56,7 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
         return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
     state = parts.init(config)
     shape = (config.batch_size, config.sequence_length + 1)
-    tokens = jnp.asarray(np.random.default_rng(0).integers(config.shape.vocab, size=shape), jnp.int32)
+    tokens = jax.random.randint(jax.random.key(0), shape, 0, config.shape.vocab, jnp.int32)
     seconds = []
     for _ in range(5 if least < 1 else 2):
         start = time.perf_counter()

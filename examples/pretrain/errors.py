@@ -1,5 +1,31 @@
-"""What the user can mend: shown as one line, without a traceback."""
+"""What the user can mend, shown as one line without a traceback."""
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator
 
 
 class UserError(Exception):
-    """A message that says what is wrong and what to do; the scripts print it and exit with 2."""
+    """A message that says what is wrong and what to do."""
+
+
+@contextlib.contextmanager
+def shown_in_one_line(program: str) -> Iterator[None]:
+    """Ends the program with status 2 and one line at a `UserError`."""
+    # Orbax tells of every file that it writes, and where one is damaged, of each part that it
+    # gives up; what is wrong with a checkpoint comes as a UserError.
+    for library in ("absl", "asyncio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def without_closed_loops(unraisable):
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            hook(unraisable)
+
+    sys.unraisablehook = without_closed_loops
+    try:
+        yield
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        sys.exit(2)

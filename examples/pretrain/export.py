@@ -6,7 +6,6 @@ The folder opens with ``transformers.AutoModelForCausalLM.from_pretrained("expor
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import tyro
@@ -15,7 +14,7 @@ from safetensors.numpy import save_file
 
 from . import runs
 from .config import read
-from .errors import UserError
+from .errors import UserError, shown_in_one_line
 from .hf import huggingface_config, to_huggingface
 
 
@@ -33,10 +32,8 @@ class Export:
 
 def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(Export, args=arguments, prog="python -m examples.pretrain.export")
-    try:
+    with shown_in_one_line("export"):
         print(export(options))
-    except UserError as error:
-        sys.exit(f"export: {error}")
 
 
 def export(options: Export) -> str:
@@ -48,7 +45,8 @@ def export(options: Export) -> str:
     tensors = to_huggingface(config.shape, nnx.state(model, nnx.Param))
     try:
         options.to.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, path, metadata={"format": "pt", "run": str(config.out), "step": str(step)})
+        about = {"format": "pt", "run": str(config.out), "step": str(step)}
+        save_file(tensors, path, metadata=about)
         runs.write_json(
             options.to / "config.json", huggingface_config(config.shape, config.sequence_length)
         )

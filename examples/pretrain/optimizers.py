@@ -122,7 +122,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     # baselines
     "adamw": Optimizer(optax.adamw, ADAM, "GradPower, Section 3.1"),
     "adam": Optimizer(_decay_in_gradient(optax.adam), ADAM, "the decay is an L2 penalty"),
-    "sgd": Optimizer(_decay_in_gradient(optax.sgd), {"momentum": 0.9}, "the decay is an L2 penalty"),
+    "sgd": Optimizer(_decay_in_gradient(optax.sgd), {"momentum": 0.9}, "an L2 penalty too"),
     "lion": Optimizer(optax.lion, {"b1": 0.95, "b2": 0.98}, "S3, appendix, for language models"),
     "muon": Optimizer(_muon, MUON, "Moonlight, as in GradPower, Appendix B.2"),
     # GradPower

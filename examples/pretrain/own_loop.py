@@ -1,6 +1,6 @@
 """The one line that changes in a loop of your own with `nnx.Optimizer`.
 
-    python -m examples.pretrain.own_loop
+python -m examples.pretrain.own_loop
 """
 
 import jax

@@ -1,10 +1,9 @@
 """Draws the losses of runs beside each other.
 
-    python -m examples.pretrain.plot runs/llama-nano-* --to losses.png
+python -m examples.pretrain.plot runs/llama-nano-* --to losses.png
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 
 from . import logs
 from .config import read
-from .errors import UserError
+from .errors import UserError, shown_in_one_line
 
 # The Okabe-Ito palette, which colour-blind people can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#999999")
@@ -31,10 +30,8 @@ class Plot:
 
 def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(Plot, args=arguments, prog="python -m examples.pretrain.plot")
-    try:
+    with shown_in_one_line("plot"):
         plot(options)
-    except UserError as error:
-        sys.exit(f"plot: {error}")
     print(f"wrote {options.to}")
 
 

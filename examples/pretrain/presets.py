@@ -10,6 +10,7 @@ from typing import Any
 from . import gpt2, llama, qwen2moe
 from .counts import count
 from .errors import UserError
+from .optimizers import OPTIMIZERS
 
 Shape = llama.LlamaShape | qwen2moe.Qwen2MoeShape | gpt2.Gpt2Shape
 SHAPES: dict[str, Shape] = {**llama.PRESETS, **qwen2moe.PRESETS, **gpt2.PRESETS}
@@ -183,10 +184,10 @@ def get_setting(preset: str) -> Setting:
     return SETTINGS[preset]
 
 
-def get_recipe(preset: str, optimizer: str, known: list[str]) -> Recipe:
+def get_recipe(preset: str, optimizer: str) -> Recipe:
     """The paper's recipe, or AdamW's rate and decay where the paper did not try the optimizer."""
-    if optimizer not in known:
-        raise UserError(f"--optimizer takes {', '.join(known)}, not {optimizer}")
+    if optimizer not in OPTIMIZERS:
+        raise UserError(f"--optimizer takes {', '.join(OPTIMIZERS)}, not {optimizer}")
     recipes = get_setting(preset).recipes
     if optimizer in recipes:
         return recipes[optimizer]

@@ -1,9 +1,9 @@
 """The folder of a run, and how its parts are made from its configuration.
 
-    config.json        the resolved configuration, versions, git commit, corpus hash
-    log.jsonl          a record a step; tensorboard/ has the same
-    checkpoints/       by step; tokenizer.json beside them
-    result.json        when the run has ended, however it did
+config.json        the resolved configuration, versions, git commit, corpus hash
+log.jsonl          a record a step; tensorboard/ has the same
+checkpoints/       by step; tokenizer.json beside them
+result.json        when the run has ended, however it did
 """
 
 import importlib.metadata
@@ -88,22 +88,24 @@ def compile_step(parts: Parts, config: Config) -> Any:
     return step.lower(parts.abstract, tokens).compile()
 
 
-def create(config: Config, data: Data) -> None:
-    """Makes the folder of a new run; one that holds a run is left alone."""
-    if (config.out / "config.json").exists():
+def write_config(config: Config, data: Data) -> None:
+    """Makes the folder of a new run, or adds a start to that of a resumed one."""
+    path = config.out / "config.json"
+    if path.exists() and not config.resumes:
         raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
-    about = {
-        "config": to_json(config),
-        "corpus": data.hash,
-        "versions": versions(),
-        "git": git_commit(),
-        "machine": machine(),
+    start = {
         "command": sys.argv[1:],
+        "git": git_commit(),
+        "versions": versions(),
+        "machine": machine(),
     }
+    starts = json.loads(path.read_text())["starts"] if config.resumes else []
+    about = {"config": to_json(config), "corpus": data.hash, "starts": [*starts, start]}
     try:
         (config.out / "checkpoints").mkdir(parents=True, exist_ok=True)
-        data.tokenizer.save(config.out / "tokenizer.json")
-        write_json(config.out / "config.json", about)
+        if not config.resumes:
+            data.tokenizer.save(config.out / "tokenizer.json")
+        write_json(path, about)
     except OSError as error:
         raise UserError(f"cannot write to {config.out}: {error.strerror}") from None
 

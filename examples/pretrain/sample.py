@@ -1,10 +1,9 @@
 """Continues a text with the model of a run.
 
-    python -m examples.pretrain.sample runs/llama-nano-adamw --prompt "def __init__(self"
+python -m examples.pretrain.sample runs/llama-nano-adamw --prompt "def __init__(self"
 """
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import jax
@@ -13,7 +12,7 @@ import tyro
 
 from . import runs
 from .config import read
-from .errors import UserError
+from .errors import UserError, shown_in_one_line
 from .generate import generate
 from .tokenizers import load_tokenizer
 
@@ -40,10 +39,8 @@ class Sample:
 
 def main(arguments: list[str] | None = None) -> None:
     options = tyro.cli(Sample, args=arguments, prog="python -m examples.pretrain.sample")
-    try:
+    with shown_in_one_line("sample"):
         print(sample(options))
-    except UserError as error:
-        sys.exit(f"sample: {error}")
 
 
 def sample(options: Sample) -> str:

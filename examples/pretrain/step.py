@@ -72,7 +72,8 @@ def make_step(
 
         def add(total, part):
             index, tokens = part
-            found = gradients(params, tokens, None if key is None else jax.random.fold_in(key, index))
+            part_key = None if key is None else jax.random.fold_in(key, index)
+            found = gradients(params, tokens, part_key)
             return jax.tree.map(jnp.add, total, found), None
 
         zero = (jnp.zeros([]), jax.tree.map(jnp.zeros_like, params))

@@ -1,13 +1,12 @@
 """Pre-trains a language model with any of gradpow's optimizers.
 
-    pip install -e ".[pretrain]"
-    python -m examples.pretrain.train                              # nano LLaMA, AdamW
-    python -m examples.pretrain.train --optimizer s3 --hyper.p 2
-    python -m examples.pretrain.train --preset llama-66m --optimizer adampower --dry-run
-    python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
+pip install -e ".[pretrain]"
+python -m examples.pretrain.train                              # nano LLaMA, AdamW
+python -m examples.pretrain.train --optimizer s3 --hyper.p 2
+python -m examples.pretrain.train --preset llama-66m --optimizer adampower --dry-run
+python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
 """
 
-import logging
 import math
 import signal
 import sys
@@ -23,7 +22,7 @@ from .checkpoints import Checkpoints
 from .config import Config, parse
 from .data import Data, load
 from .dry_run import dry_run
-from .errors import UserError
+from .errors import UserError, shown_in_one_line
 from .hardware import peak_flops
 from .meter import Meter
 from .presets import get_recipe, get_setting
@@ -221,8 +220,7 @@ def run(config: Config, console: Console) -> int:
         dry_run(config, console)
         return 0
     data = load_data(config, console)
-    if not config.resumes:
-        runs.create(config, data)
+    runs.write_config(config, data)
     result = Trainer(config, data, console).run()
     console.print(f"{result['status']} at step {result['step']}; wrote {config.out}")
     if not result["status"].startswith("stopped"):
@@ -232,13 +230,9 @@ def run(config: Config, console: Console) -> int:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax tells of every file it writes
-    try:
+    with shown_in_one_line("train"):
         config = parse(sys.argv[1:] if arguments is None else arguments)
-        status = run(config, Console())
-    except UserError as error:
-        sys.exit(f"pretrain: {error}")
-    sys.exit(status)
+        sys.exit(run(config, Console()))
 
 
 if __name__ == "__main__":
