@@ -101,10 +101,9 @@ class Gpt2(nnx.Module):
         layers.check_shape(shape)
         padded = layers.pad_vocab(shape.vocab)
         make = {"rngs": rngs, "dtype": dtype}
-        embed = make | {"embedding_init": layers.INITIAL}
         self.shape = shape
-        self.wte = nnx.Embed(padded, shape.width, **embed)
-        self.wpe = nnx.Embed(shape.context, shape.width, **embed)
+        self.wte = layers.embedding(padded, shape.width, **make)
+        self.wpe = layers.embedding(shape.context, shape.width, **make)
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )

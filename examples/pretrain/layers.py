@@ -52,6 +52,10 @@ def linear(inputs: int, outputs: int, *, rngs: nnx.Rngs, dtype: Any, **options: 
     return nnx.Linear(inputs, outputs, rngs=rngs, dtype=dtype, **options)
 
 
+def embedding(entries: int, width: int, *, rngs: nnx.Rngs, dtype: Any) -> nnx.Embed:
+    return nnx.Embed(entries, width, embedding_init=INITIAL, rngs=rngs, dtype=dtype)
+
+
 def dropout(x: jax.Array, rate: float, key: jax.Array | None, place: int) -> jax.Array:
     """None without a key; `place` tells the masks that are drawn from one key apart."""
     if key is None or rate == 0:
@@ -130,8 +134,9 @@ def apply_layers(
         layer_key = None if key is None else jax.random.fold_in(key, index)
         return nnx.merge(graphdef, params)(x, key=layer_key)
 
-    if remat:
-        apply = jax.checkpoint(apply, static_argnums=0)
+    stack = not isinstance(layers, nnx.List)
+    if remat:  # in a scan the compiler has no two copies to merge, so nothing is to be prevented
+        apply = jax.checkpoint(apply, static_argnums=0, prevent_cse=not stack)
 
     if isinstance(layers, nnx.List):
         losses = []

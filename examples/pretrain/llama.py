@@ -70,7 +70,7 @@ class Llama(nnx.Module):
         padded = layers.pad_vocab(shape.vocab)
         make = {"rngs": rngs, "dtype": dtype}
         self.shape = shape
-        self.embed_tokens = nnx.Embed(padded, shape.width, embedding_init=layers.INITIAL, **make)
+        self.embed_tokens = layers.embedding(padded, shape.width, **make)
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )

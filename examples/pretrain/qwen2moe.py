@@ -152,7 +152,7 @@ class Qwen2Moe(nnx.Module):
         padded = layers.pad_vocab(shape.vocab)
         make = {"rngs": rngs, "dtype": dtype}
         self.shape = shape
-        self.embed_tokens = nnx.Embed(padded, shape.width, embedding_init=layers.INITIAL, **make)
+        self.embed_tokens = layers.embedding(padded, shape.width, **make)
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )

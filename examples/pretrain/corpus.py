@@ -1,0 +1,149 @@
+"""The documents of a corpus on this machine, and which of them are for validation.
+
+The default is text that every machine with Python has: the sources and documentation of its
+standard library. It differs between Python versions, as its hash shows.
+"""
+
+import dataclasses
+import glob
+import gzip
+import hashlib
+import json
+import math
+import platform
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import UserError
+from .hub import text_of
+
+# Tests and encodings' tables are hardly text; idlelib and lib2to3 are not installed everywhere.
+EXCLUDED = {
+    "test", "tests", "idlelib", "lib2to3", "encodings", "site-packages", "dist-packages",
+    "__pycache__", "idle_test",
+}  # fmt: skip
+VALIDATION = 20  # one in so many documents
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    train: list[str]
+    validation: list[str]
+    about: str
+    hash: str
+
+
+def load_corpus(spec: str, text_field: str) -> Corpus:
+    """From "stdlib", text or JSONL files by glob, or "hf:" and the folder of a saved dataset."""
+    if spec == "stdlib":
+        return _split(list(_stdlib()), f"standard library of Python {platform.python_version()}")
+    if spec.startswith("hf:"):
+        return _saved_dataset(Path(spec.removeprefix("hf:")), text_field)
+    documents = [document for path in _paths(spec) for document in _read(path, text_field)]
+    return _split(documents, spec)
+
+
+def _split(documents: list[tuple[str, str]], about: str) -> Corpus:
+    """Named documents, a twentieth of them for validation: those whose names hash lowest.
+
+    Where they are few, it is the end of each, from the first line that begins in it.
+    """
+    documents = [(name, text) for name, text in documents if text]
+    if not documents:
+        raise UserError(f"{about} holds no text")
+    if len(documents) < VALIDATION:
+        about += f", the last {100 // VALIDATION}% of each document for validation"
+        parts = [_cut(text) for _, text in documents]
+        train, validation = ([part for part in side if part] for side in zip(*parts, strict=True))
+    else:
+        ranked = sorted(documents, key=lambda document: _sha256([document[0]]))
+        chosen = {name for name, _ in ranked[: math.ceil(len(documents) / VALIDATION)]}
+        train = [text for name, text in documents if name not in chosen]
+        validation = [text for name, text in documents if name in chosen]
+        about += f", {len(train):,} documents for training, {len(validation):,} for validation"
+    return Corpus(train, validation, about, _sha256([*train, "", *validation]))
+
+
+def _cut(text: str) -> tuple[str, str]:
+    place = len(text) - len(text) // VALIDATION
+    place = text.rfind("\n", 0, place) + 1 or place
+    return text[:place], text[place:]
+
+
+def _sha256(texts: list[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        content = text.encode(errors="surrogatepass")
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+def _stdlib() -> Iterator[tuple[str, str]]:
+    root = Path(sysconfig.get_path("stdlib"))
+    for path in sorted(root.rglob("*")):
+        name = path.relative_to(root)
+        if path.suffix in (".py", ".txt") and not EXCLUDED.intersection(name.parts):
+            try:
+                yield name.as_posix(), path.read_text("utf-8")
+            except (UnicodeDecodeError, OSError):
+                continue  # two modules of some versions are in other encodings
+
+
+def _paths(spec: str) -> list[Path]:
+    paths = []
+    for pattern in spec.split(","):
+        found = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+        if not found:
+            raise UserError(f"--data {pattern}: there is no such file")
+        paths += [Path(path) for path in found]
+    return paths
+
+
+def _read(path: Path, text_field: str) -> Iterator[tuple[str, str]]:
+    """The documents of a file and their names: each line's of JSONL, else the file's one."""
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: byte {error.start:,} is not") from None
+    except (OSError, EOFError) as error:
+        raise UserError(f"cannot read {path}: {error}") from None
+    if not path.name.removesuffix(".gz").endswith((".jsonl", ".json")):
+        yield path.name, text
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{path}, line {number}: not JSON ({error.msg})") from None
+            yield f"{path.name}:{number}", text_of(record, text_field, f"{path}, line {number}")
+
+
+def _saved_dataset(folder: Path, text_field: str) -> Corpus:
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"--data hf:{folder} is not what save_to_disk wrote: {reason}") from None
+    splits = loaded if isinstance(loaded, dict) else {"train": loaded}
+    if "train" not in splits:
+        raise UserError(f"--data hf:{folder} has no split train, only {', '.join(splits)}")
+    documents = {
+        split: [
+            (f"{split}:{index}", text_of(record, text_field, f"record {index} of {folder}"))
+            for index, record in enumerate(splits[split])
+        ]
+        for split in ("train", "validation")
+        if split in splits
+    }
+    if "validation" not in documents:
+        return _split(documents["train"], str(folder))
+    train, validation = ([text for _, text in documents[s]] for s in ("train", "validation"))
+    about = f"{folder}, {len(train):,} documents for training, {len(validation):,} for validation"
+    return Corpus(train, validation, about, _sha256([*train, "", *validation]))

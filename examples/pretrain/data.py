@@ -1,0 +1,193 @@
+"""Batches of tokens through grain, whose position is saved with each checkpoint.
+
+A corpus on this machine becomes one array of tokens, and its position one number: the index of the
+next sequence, whatever the number of processes.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import grain
+import numpy as np
+
+from . import hub
+from .corpus import Corpus, load_corpus
+from .errors import UserError
+from .tokenizers import Tokenizer, load_tokenizer
+
+ALIASES = {"c4": "hf:allenai/c4:en", "openwebtext": "hf:Skylion007/openwebtext"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What `load` found."""
+
+    tokenizer: Tokenizer
+    validation: np.ndarray  # int32 [sequences, length + 1]
+    hash: str  # of the text; of a stream, of its name and its validation text
+    summary: str
+    elastic: bool  # the position is one index, which any number of processes can go on from
+    iterate: Callable[..., Any]
+
+    def batches(
+        self, batch_size: int, *, seed: int, shard_index: int = 0, shard_count: int = 1
+    ) -> grain.DatasetIterator:
+        """Endless int32 [batch_size / shard_count, length + 1], with get_state and set_state.
+
+        The last token of a sequence is the first of the text's next one, so that each token is a
+        target once an epoch. Every epoch has an order of its own, which follows from `seed`; a
+        stream has its own order.
+        """
+        if batch_size % shard_count:
+            raise UserError(f"--batch-size {batch_size} must be a multiple of {shard_count}")
+        return self.iterate(batch_size, seed, shard_index, shard_count)
+
+
+def load(
+    spec: str,
+    *,
+    tokenizer: str,
+    vocab: int,
+    sequence_length: int,
+    validation_sequences: int,
+    text_field: str = "text",
+    cache: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Data:
+    """Reads and tokenises a corpus, or opens a stream; see `Config.data` for what `spec` may be."""
+    say = progress or (lambda _: None)
+    spec = ALIASES.get(spec, spec)
+    if spec.startswith("hf:") and not Path(spec.removeprefix("hf:")).is_dir():
+        name, _, config = spec.removeprefix("hf:").partition(":")
+        train, validation = hub.open_stream(name, config or None)
+        return from_stream(
+            name,
+            train,
+            validation,
+            load_tokenizer(tokenizer, vocab, lambda: (r[text_field] for r in train)),
+            sequence_length,
+            validation_sequences,
+            text_field,
+        )
+    say("reading the text")
+    corpus = load_corpus(spec, text_field)
+    say("loading the tokenizer")
+    loaded = load_tokenizer(tokenizer, vocab, lambda: corpus.train)
+    say("tokenising")
+    return from_corpus(corpus, loaded, sequence_length, validation_sequences, cache)
+
+
+def from_corpus(
+    corpus: Corpus, tokenizer: Tokenizer, length: int, validation_sequences: int, cache: Path | None
+) -> Data:
+    train = _cached(corpus.train, tokenizer, corpus.hash + " train", cache)
+    windows = Windows(train, length)
+    validation = Windows(_tokens(corpus.validation, tokenizer), length)
+    for part, found in (("training", windows), ("validation", validation)):
+        if len(found) == 0:
+            raise UserError(
+                f"the {part} text has {len(found.tokens):,} tokens, less than a sequence of "
+                f"{length} and one more: give more --data or a shorter --sequence-length"
+            )
+    count = min(validation_sequences, len(validation))
+    # Spread over the whole validation text, for the sake of many documents.
+    chosen = [validation[i * len(validation) // count] for i in range(count)]
+
+    def iterate(batch_size, seed, shard_index, shard_count):
+        return iter(
+            grain.experimental.ElasticIterator(
+                grain.MapDataset.source(windows).shuffle(seed).repeat(),
+                batch_size,
+                grain.sharding.ShardOptions(shard_index, shard_count),
+                # Slices of an array need no more; more threads fight over the interpreter.
+                read_options=grain.ReadOptions(num_threads=1, prefetch_buffer_size=64),
+            )
+        )
+
+    summary = (
+        f"data: {corpus.about}; {len(train):,} training tokens ({tokenizer.name}), "
+        f"{count} validation sequences, hash {corpus.hash[:12]}"
+    )
+    return Data(tokenizer, np.stack(chosen), corpus.hash, summary, True, iterate)
+
+
+def from_stream(
+    name: str,
+    train: Any,
+    validation: Any,
+    tokenizer: Tokenizer,
+    length: int,
+    validation_sequences: int,
+    text_field: str,
+) -> Data:
+    """Without a split for validation, the first documents are set aside for it."""
+    from datasets.distributed import split_dataset_by_node
+
+    tokens, documents = [], 0
+    needed = validation_sequences * length + 1
+    for record in train if validation is None else validation:
+        if sum(map(len, tokens)) >= needed:
+            break
+        tokens.append(_tokens([hub.text_of(record, text_field, name)], tokenizer))
+        documents += 1
+    windows = Windows(np.concatenate([*tokens, np.zeros(0, np.int32)]), length)
+    if len(windows) == 0:
+        raise UserError(f"{name} has less text than a sequence of {length} tokens and one more")
+    chosen = np.stack([windows[i] for i in range(min(len(windows), validation_sequences))])
+    train = train.skip(documents) if validation is None else train
+
+    def iterate(batch_size, seed, shard_index, shard_count):
+        del seed
+        part = split_dataset_by_node(train, shard_index, shard_count)
+        stream = hub.TokenStream(
+            part, tokenizer, text_field, batch_size // shard_count, length, shard_count
+        )
+        return iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=2))
+
+    digest = hashlib.sha256(name.encode() + chosen.tobytes()).hexdigest()
+    summary = (
+        f"data: {name}, streamed in its own order ({tokenizer.name}), {len(chosen)} validation "
+        f"sequences of {'its training' if validation is None else 'its validation'} split, hash "
+        f"{digest[:12]}"
+    )
+    return Data(tokenizer, chosen, digest, summary, False, iterate)
+
+
+class Windows(grain.sources.RandomAccessDataSource):
+    """Sequence i of `length` tokens and the one that follows."""
+
+    def __init__(self, tokens: np.ndarray, length: int):
+        self.tokens, self.length = tokens, length
+
+    def __len__(self) -> int:
+        return max(0, len(self.tokens) - 1) // self.length
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        start = int(index) * self.length
+        return self.tokens[start : start + self.length + 1].astype(np.int32)
+
+
+def _tokens(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
+    """The tokens of all texts, each followed by the tokenizer's end token."""
+    end = np.array([] if tokenizer.end is None else [tokenizer.end], np.int32)
+    small = np.uint8 if tokenizer.size <= 2**8 else np.uint16 if tokenizer.size <= 2**16 else np.int32
+    parts = [part.astype(small) for tokens in tokenizer.encode(texts) for part in (tokens, end)]
+    return np.concatenate([*parts, np.zeros(0, small)])
+
+
+def _cached(texts: list[str], tokenizer: Tokenizer, key: str, cache: Path | None) -> np.ndarray:
+    """The tokens, from the cache if they have been there; bytes cost no more than reading them."""
+    if cache is None or tokenizer.name == "bytes":
+        return _tokens(texts, tokenizer)
+    key += tokenizer.tokenizer.to_str()
+    path = cache / (hashlib.sha256(key.encode()).hexdigest() + ".npy")
+    if not path.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.npy")
+        np.save(temporary, _tokens(texts, tokenizer))
+        os.replace(temporary, path)
+    return np.load(path, mmap_mode="r")

@@ -1,0 +1,124 @@
+"""From text to tokens: bytes, T5's and GPT-2's vocabularies, or byte-pair encoding of one's own."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import hub
+from .errors import UserError
+
+# Repository, end-of-document token; tokenizer.json of each is in the tokenizers library's format.
+FROM_HUB = {"t5": ("google-t5/t5-base", "</s>"), "gpt2": ("openai-community/gpt2", "<|endoftext|>")}
+ENDS = ("</s>", "<|endoftext|>", "<|end_of_text|>", "<eos>", "[SEP]")
+TRAIN_ON = 20_000_000  # characters; more hardly change a vocabulary
+
+
+class Bytes:
+    """UTF-8's bytes are the tokens, and 0, which no text holds, ends a document."""
+
+    name, size, end = "bytes", 256, 0
+
+    def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
+        for text in texts:
+            yield np.frombuffer(text.encode(), np.uint8)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        return bytes(tokens).decode(errors="replace")
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps({"tokenizer": "bytes"}) + "\n")
+
+
+class Subwords:
+    """A tokenizer of the tokenizers library."""
+
+    def __init__(self, name: str, tokenizer: Any, end: str | None = None):
+        self.name, self.tokenizer = name, tokenizer
+        self.size = tokenizer.get_vocab_size()
+        ends = (tokenizer.token_to_id(token) for token in ((end,) if end else ENDS))
+        self.end: int | None = next((token for token in ends if token is not None), None)
+
+    def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
+        texts = iter(texts)
+        while batch := list(itertools.islice(texts, 256)):  # the library's threads share a batch
+            for encoding in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+                yield np.asarray(encoding.ids, np.int32)
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        return self.tokenizer.decode(list(tokens), skip_special_tokens=False)
+
+    def save(self, path: Path) -> None:
+        self.tokenizer.save(str(path))
+
+
+Tokenizer = Bytes | Subwords
+
+
+def load_tokenizer(name: str, vocab: int, texts: Callable[[], Iterable[str]]) -> Tokenizer:
+    """By name, or from the path of a file that `save` or the tokenizers library wrote.
+
+    "bpe" is trained on `texts` to `vocab` tokens. A tokenizer with more tokens than the model's
+    `vocab` is refused.
+    """
+    if name == "bytes":
+        tokenizer = Bytes()
+    elif name == "bpe":
+        tokenizer = _train(vocab, texts())
+    elif name in FROM_HUB:
+        repository, end = FROM_HUB[name]
+        tokenizer = _read(name, hub.download(repository, "tokenizer.json"), end)
+    elif Path(name).is_file():
+        tokenizer = _read(name, Path(name))
+    else:
+        known = ", ".join(("bytes", *FROM_HUB, "bpe"))
+        raise UserError(f"--tokenizer takes {known} or the path of a tokenizer.json, not {name}")
+    if tokenizer.size > vocab:
+        raise UserError(
+            f"tokenizer {name} has {tokenizer.size:,} tokens and the model {vocab:,}: give "
+            f"--shape.vocab {tokenizer.size} or another --tokenizer"
+        )
+    return tokenizer
+
+
+def _read(name: str, path: Path, end: str | None = None) -> Tokenizer:
+    import tokenizers
+
+    try:
+        if json.loads(path.read_text()) == {"tokenizer": "bytes"}:
+            return Bytes()
+        return Subwords(name, tokenizers.Tokenizer.from_file(str(path)), end)
+    except Exception as error:  # the library raises Exception itself
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} is not a tokenizer.json: {reason}") from None
+
+
+def _train(vocab: int, texts: Iterable[str]) -> Tokenizer:
+    """Byte-level pairs, as GPT-2's: every text has tokens."""
+    import tokenizers
+    from tokenizers import decoders, models, pre_tokenizers, trainers
+
+    if vocab < 257:
+        raise UserError(f"--tokenizer bpe needs --shape.vocab of at least 257, not {vocab}")
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_first(texts, TRAIN_ON), trainer)
+    return Subwords("bpe", tokenizer)
+
+
+def _first(texts: Iterable[str], characters: int) -> Iterable[str]:
+    for text in texts:
+        if characters <= 0:
+            return
+        yield text[:characters]
+        characters -= len(text)
