@@ -77,6 +77,10 @@ class Checkpoints:
             best_fn=_loss,  # without it metrics are not stored, and forgotten when a run resumes
             best_mode="min",
         )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"cannot write to {folder}: {error.strerror}") from None
         self._check_losses()
         self.manager = ocp.CheckpointManager(
             self.folder, options=options, item_names=("state", "about")

@@ -27,11 +27,16 @@ def abstract_params(shape: Any) -> nnx.State:
     return nnx.split(nnx.eval_shape(lambda: build(shape)), nnx.Param)[1]
 
 
+def name_of(path: Any) -> str:
+    """A parameter's name from its path in a tree: layers/0/self_attn/q_proj/kernel."""
+    return jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
+
+
 @functools.cache
 def count(shape: Any) -> Counts:
     total = active = lookup = 0
     for path, leaf in jax.tree.leaves_with_path(abstract_params(shape)):
-        name = jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
+        name = name_of(path)
         size = leaf.size
         if name in VOCABULARY_AXIS:
             size = size // pad_vocab(shape.vocab) * shape.vocab

@@ -174,7 +174,9 @@ class Windows(grain.sources.RandomAccessDataSource):
 def _tokens(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
     """The tokens of all texts, each followed by the tokenizer's end token."""
     end = np.array([] if tokenizer.end is None else [tokenizer.end], np.int32)
-    small = np.uint8 if tokenizer.size <= 2**8 else np.uint16 if tokenizer.size <= 2**16 else np.int32
+    small = (
+        np.uint8 if tokenizer.size <= 2**8 else np.uint16 if tokenizer.size <= 2**16 else np.int32
+    )
     parts = [part.astype(small) for tokens in tokenizer.encode(texts) for part in (tokens, end)]
     return np.concatenate([*parts, np.zeros(0, small)])
 

@@ -8,6 +8,7 @@ The folder opens with ``transformers.AutoModelForCausalLM.from_pretrained("expor
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import tyro
 from flax import nnx
 from safetensors.numpy import save_file
@@ -43,6 +44,8 @@ def export(options: Export) -> str:
         raise UserError(f"{path} exists: give another folder")
     step, model = runs.load_model(config, options.step)
     tensors = to_huggingface(config.shape, nnx.state(model, nnx.Param))
+    # safetensors writes the memory of a transposed array as it lies.
+    tensors = {key: np.ascontiguousarray(tensor) for key, tensor in tensors.items()}
     try:
         options.to.mkdir(parents=True, exist_ok=True)
         about = {"format": "pt", "run": str(config.out), "step": str(step)}

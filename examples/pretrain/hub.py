@@ -128,8 +128,8 @@ class _TokenStreamIterator(grain.DatasetIterator):
     def set_state(self, state: dict[str, Any]) -> None:
         if state["shards"] != self.stream.shards:
             raise UserError(
-                f"a streamed dataset resumes exactly only with as many processes as before, "
-                f"{state['shards']}, not {self.stream.shards}: start so many, or train from text files"
+                "a streamed dataset resumes exactly only with as many processes as before, "
+                f"{state['shards']}, not {self.stream.shards}: start so many, or train on files"
             )
         self.epoch, self.ahead = state["epoch"], np.array(state["ahead"], np.int32)
         self.stream.records.load_state_dict(state["stream"])

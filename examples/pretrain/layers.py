@@ -134,11 +134,12 @@ def apply_layers(
         layer_key = None if key is None else jax.random.fold_in(key, index)
         return nnx.merge(graphdef, params)(x, key=layer_key)
 
-    stack = not isinstance(layers, nnx.List)
-    if remat:  # in a scan the compiler has no two copies to merge, so nothing is to be prevented
-        apply = jax.checkpoint(apply, static_argnums=0, prevent_cse=not stack)
+    unrolled = isinstance(layers, nnx.List)
+    if remat:
+        # Without a scan, common subexpressions would be merged, and the activations kept after all.
+        apply = jax.checkpoint(apply, static_argnums=0, prevent_cse=unrolled)
 
-    if isinstance(layers, nnx.List):
+    if unrolled:
         losses = []
         for index, layer in enumerate(layers):
             x, loss = apply(*nnx.split(layer), x, index)

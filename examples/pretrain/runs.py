@@ -88,11 +88,15 @@ def compile_step(parts: Parts, config: Config) -> Any:
     return step.lower(parts.abstract, tokens).compile()
 
 
+def check_free(config: Config) -> None:
+    """Raises `UserError` where a new run would write over another."""
+    if (config.out / "config.json").exists() and not config.resumes:
+        raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
+
+
 def write_config(config: Config, data: Data) -> None:
     """Makes the folder of a new run, or adds a start to that of a resumed one."""
     path = config.out / "config.json"
-    if path.exists() and not config.resumes:
-        raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
     start = {
         "command": sys.argv[1:],
         "git": git_commit(),
@@ -102,7 +106,6 @@ def write_config(config: Config, data: Data) -> None:
     starts = json.loads(path.read_text())["starts"] if config.resumes else []
     about = {"config": to_json(config), "corpus": data.hash, "starts": [*starts, start]}
     try:
-        (config.out / "checkpoints").mkdir(parents=True, exist_ok=True)
         if not config.resumes:
             data.tokenizer.save(config.out / "tokenizer.json")
         write_json(path, about)

@@ -50,7 +50,7 @@ def sample(options: Sample) -> str:
     tokenizer = load_tokenizer(
         str(options.run / "tokenizer.json"), config.shape.vocab, texts=lambda: ()
     )
-    prompt = tokenizer.encode(options.prompt)
+    (prompt,) = tokenizer.encode([options.prompt])
     if not len(prompt):
         raise UserError("--prompt must hold at least one token")
     _, model = runs.load_model(config, options.step)

@@ -51,13 +51,13 @@ class Stop:
 class Trainer:
     """A run from its first or resumed step to its end."""
 
-    def __init__(self, config: Config, data: Data, console: Console):
-        self.config, self.data, self.console = config, data, console
-        self.parts = runs.make_parts(config)
+    def __init__(self, config: Config, parts: runs.Parts, data: Data, console: Console):
+        self.config, self.parts, self.data, self.console = config, parts, data, console
         self.batches = data.batches(config.batch_size, seed=config.seed)
         self.checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
         self.done, self.validation, self.numbers = 0, math.nan, ""
         self.state = self.resume() if config.resumes else self.parts.init(config)
+        runs.write_config(config, data)  # not before a resumed run is known to go on
         self.log = logs.Log(config.out, self.done)
         self.spikes = logs.Spikes()
         for record in self.log.kept:
@@ -219,9 +219,10 @@ def run(config: Config, console: Console) -> int:
     if config.dry_run:
         dry_run(config, console)
         return 0
+    runs.check_free(config)
+    parts = runs.make_parts(config)
     data = load_data(config, console)
-    runs.write_config(config, data)
-    result = Trainer(config, data, console).run()
+    result = Trainer(config, parts, data, console).run()
     console.print(f"{result['status']} at step {result['step']}; wrote {config.out}")
     if not result["status"].startswith("stopped"):
         return 0
@@ -232,7 +233,7 @@ def run(config: Config, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("train"):
         config = parse(sys.argv[1:] if arguments is None else arguments)
-        sys.exit(run(config, Console()))
+        sys.exit(run(config, Console(soft_wrap=True)))
 
 
 if __name__ == "__main__":
