@@ -79,9 +79,9 @@ class Block(nnx.Module):
     def __init__(self, shape: Gpt2Shape, *, rngs: nnx.Rngs, dtype: Any):
         make = {"rngs": rngs, "dtype": dtype}
         self.rate = shape.dropout
-        self.ln_1 = nnx.LayerNorm(shape.width, epsilon=1e-5, use_fast_variance=False, **make)
+        self.ln_1 = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
         self.attn = Attention(shape, **make)
-        self.ln_2 = nnx.LayerNorm(shape.width, epsilon=1e-5, use_fast_variance=False, **make)
+        self.ln_2 = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
         self.mlp = Mlp(shape, **make)
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -107,7 +107,7 @@ class Gpt2(nnx.Module):
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )
-        self.ln_f = nnx.LayerNorm(shape.width, epsilon=1e-5, use_fast_variance=False, **make)
+        self.ln_f = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
 
     def __call__(
         self, tokens: jax.Array, *, key: jax.Array | None = None

@@ -178,7 +178,9 @@ def check_shape(shape: Qwen2MoeShape) -> None:
     if shape.ff % 4:
         raise UserError(f"--shape.ff {shape.ff} must be a multiple of 4: experts have a quarter")
     if not 0 <= shape.capacity_factor < math.inf:
-        raise UserError("--shape.capacity-factor must be at least 0 and finite")
+        raise UserError(
+            f"--shape.capacity-factor {shape.capacity_factor} must be at least 0 and finite"
+        )
 
 
 # GradPower, Table 4. It does not print the experts' widths: a quarter of d_FF for each expert and

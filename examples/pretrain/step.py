@@ -95,10 +95,15 @@ def make_step(
             (params, opt_state),
             (state.params, state.opt_state),
         )
+        # Under a condition the updates are an array, where XLA would compute them anew for each
+        # of the four sums.
+        nothing = (jnp.full([], jnp.nan),) * 3
+        about = jax.lax.cond(finite, describe, lambda *_: nothing, updates, grads)
+
         skipped = state.skipped + ~finite
         in_row = jnp.where(finite, 0, state.skipped_in_row + 1)
         taken = state.step - state.skipped  # what the schedules in the optimizer's state count
-        metrics = (loss, grad_norm, *describe(updates, grads), schedule(taken), skipped, in_row)
+        metrics = (loss, grad_norm, *about, schedule(taken), skipped, in_row)
         metrics = jnp.stack([jnp.asarray(m, jnp.float32) for m in metrics])
         return TrainState(state.step + 1, skipped, in_row, params, opt_state), metrics
 
