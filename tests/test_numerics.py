@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradpow._numerics import abs_power, guarded_divide, power_mean, signed_power
+from gradpow._numerics import _root, abs_power, guarded_divide, power_mean, signed_power
 
 TINY, HUGE = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 EXPONENTS = (0.1, 1 / 3, 0.5, 1 / 1.8, 0.8, 1.0, 1.2, 2.0, 3.0, 4.0, 7.3)
@@ -255,6 +255,15 @@ def test_zero_and_subnormal_operands_count_as_zero(p):
         for x in np.float32([1e-28, -1.0, 1e34]):
             expected = np.float64(x) * float(np.float32(0.9)) ** (1 / float(np.float32(p)))
             np.testing.assert_allclose(_power_mean(x, dead, 0.9, p), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("k, exact", [(2, np.sqrt), (3, np.cbrt)])
+def test_the_square_and_cube_roots_are_right_to_one_spacing(k, exact):
+    exponents = np.random.default_rng(0).uniform(np.log(1.2e-38), np.log(8), 200_000)
+    x = np.exp(exponents).astype(np.float32)
+    truth = exact(x.astype(np.float64))
+    found = np.asarray(jax.jit(functools.partial(_root, k=k))(-x))
+    assert np.all(np.abs(found + truth) <= np.spacing(truth.astype(np.float32)))
 
 
 @pytest.mark.parametrize("p", [0.5, 1.0, 1.2, 3.0, 50.0])

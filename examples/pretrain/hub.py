@@ -87,7 +87,11 @@ class _TokenStreamIterator(grain.DatasetIterator):
         super().__init__()
         self.stream = stream
         self.ahead = np.zeros(0, np.int32)
-        self.epoch = 0
+        self._begin(epoch=0)
+
+    def _begin(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.stream.records.set_epoch(epoch)  # a state of another epoch is not taken up
         self.texts = self._texts()
 
     def _texts(self) -> Iterator[str]:
@@ -131,9 +135,9 @@ class _TokenStreamIterator(grain.DatasetIterator):
                 "a streamed dataset resumes exactly only with as many processes as before, "
                 f"{state['shards']}, not {self.stream.shards}: start so many, or train on files"
             )
-        self.epoch, self.ahead = state["epoch"], np.array(state["ahead"], np.int32)
+        self.ahead = np.array(state["ahead"], np.int32)
         self.stream.records.load_state_dict(state["stream"])
-        self.texts = self._texts()
+        self._begin(state["epoch"])
 
 
 def text_of(record: Any, field: str, where: str) -> str:
