@@ -17,7 +17,6 @@ from examples.pretrain.optimizers import (
     hidden_matrices,
     make_optimizer,
     make_schedule,
-    name,
 )
 from examples.pretrain.presets import NANO_RATES
 from examples.pretrain.qwen2moe import Qwen2MoeShape
@@ -47,7 +46,7 @@ def make(optimizer, rate, stacked=False, weight_decay=0.01, clip=1.0):
 
 def leaves_by_name(shape):
     return {
-        name(path): leaf
+        counts.name_of(path): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(counts.abstract_params(shape))
     }
 

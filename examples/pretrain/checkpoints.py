@@ -18,8 +18,8 @@ import orbax.checkpoint as ocp
 from jax import lax
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
+from .counts import name_of
 from .errors import UserError
-from .optimizers import name
 
 Leaves = dict[str, jax.Array]
 
@@ -27,7 +27,7 @@ Leaves = dict[str, jax.Array]
 def flatten(tree: Any) -> Leaves:
     """The leaves by name, as in "params.layers.0.mlp.up_proj.kernel"."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {name(path).replace("/", "."): leaf for path, leaf in leaves}
+    return {name_of(path).replace("/", "."): leaf for path, leaf in leaves}
 
 
 def unflatten(like: Any, leaves: Leaves) -> Any:
@@ -156,14 +156,14 @@ class Checkpoints:
             key: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None))
             for key, x in wanted.items()
         }
+        leaves, reason = {}, ""
         try:
             leaves = self.manager.restore(
                 step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             )["state"]
         except Exception as error:  # whatever a damaged file makes tensorstore raise
             reason = type(error).__name__
-        else:
-            reason = self._difference(leaves, about["leaves"])
+        reason = reason or self._difference(leaves, about["leaves"])
         if reason:
             raise self._damaged(step, reason)  # without the cause, whose frames hold the leaves
         return unflatten(like, leaves), about

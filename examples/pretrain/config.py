@@ -1,17 +1,13 @@
 """What a run is told: the command line over the preset, or over the run that is resumed."""
 
-import contextlib
 import dataclasses
-import difflib
-import io
-import itertools
 import json
-import re
 from pathlib import Path
 from typing import Any, Literal
 
 import tyro
 
+from . import cli
 from .errors import UserError
 from .optimizers import OPTIMIZERS
 from .presets import SHAPES, Shape, get_recipe, get_setting
@@ -129,7 +125,7 @@ def parse(arguments: list[str]) -> Config:
     else:
         preset = first.value("--preset") or "llama-nano"
         default = defaults(preset, first.value("--optimizer") or "adamw")
-    config = _tyro(arguments, default)
+    config = cli.parse(Config, "examples.pretrain.train", arguments, default)
     if (config.preset, config.optimizer) != (default.preset, default.optimizer):
         raise UserError(
             f"{config.out} is a run of {default.preset} with {default.optimizer}: a resumed run "
@@ -155,44 +151,6 @@ class _Peek:
             if argument == flag:
                 return following
         return None
-
-
-def _tyro(arguments: list[str], default: Config) -> Config:
-    """tyro's answer; its complaint, a box of several lines, becomes one."""
-    complaint = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                Config, args=arguments, default=default, prog="python -m examples.pretrain.train"
-            )
-    except SystemExit as end:
-        if not end.code:
-            raise
-        message = _inside(complaint.getvalue())
-    flags = ["--" + flag.replace("_", "-") for flag in _flags(default)]
-    unknown = next((a for a in arguments if a.startswith("--") and a.split("=")[0] in message), "")
-    group, dot, _ = unknown.partition(".")
-    near = difflib.get_close_matches(unknown, flags, 1)
-    hint = "--help lists all options"
-    if unknown not in flags and dot:
-        hint = "there are " + ", ".join(flag for flag in flags if flag.startswith(group + "."))
-    elif unknown not in flags and near:
-        hint = f"did you mean {near[0]}?"
-    raise UserError(f"{message.rstrip('.')}; {hint}")
-
-
-def _inside(box: str) -> str:
-    """What tyro says is wrong, in one line: without its frame, its title and its help."""
-    lines = [re.sub(r"[│╭╮╰╯─]|-{3,}", "", line).strip() for line in box.splitlines()]
-    _title, *lines = [line for line in lines if line]
-    helps = ("Perhaps you meant", "Argument helptext", "For full helptext")
-    return " ".join(itertools.takewhile(lambda line: not line.startswith(helps), lines))
-
-
-def _flags(config: Config) -> list[str]:
-    nested = {"hyper": config.hyper, "shape": dataclasses.asdict(config.shape)}
-    flat = [field.name for field in dataclasses.fields(config) if field.name not in nested]
-    return flat + [f"{group}.{key}" for group, keys in nested.items() for key in keys]
 
 
 def check(config: Config) -> None:

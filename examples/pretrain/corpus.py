@@ -131,9 +131,10 @@ def _saved_dataset(folder: Path, text_field: str) -> Corpus:
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--data hf:{folder} is not what save_to_disk wrote: {reason}") from None
-    splits = loaded if isinstance(loaded, dict) else {"train": loaded}
+    splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     if "train" not in splits:
-        raise UserError(f"--data hf:{folder} has no split train, only {', '.join(splits)}")
+        there = ", ".join(map(str, splits))
+        raise UserError(f"--data hf:{folder} has no split train, only {there}")
     documents = {
         split: [
             (f"{split}:{index}", text_of(record, text_field, f"record {index} of {folder}"))

@@ -17,7 +17,7 @@ import numpy as np
 from . import hub
 from .corpus import Corpus, load_corpus
 from .errors import UserError
-from .tokenizers import Tokenizer, load_tokenizer
+from .tokenizers import Bytes, Tokenizer, load_tokenizer
 
 ALIASES = {"c4": "hf:allenai/c4:en", "openwebtext": "hf:Skylion007/openwebtext"}
 
@@ -183,7 +183,7 @@ def _tokens(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
 
 def _cached(texts: list[str], tokenizer: Tokenizer, key: str, cache: Path | None) -> np.ndarray:
     """The tokens, from the cache if they have been there; bytes cost no more than reading them."""
-    if cache is None or tokenizer.name == "bytes":
+    if cache is None or isinstance(tokenizer, Bytes):
         return _tokens(texts, tokenizer)
     key += tokenizer.tokenizer.to_str()
     path = cache / (hashlib.sha256(key.encode()).hexdigest() + ".npy")

@@ -73,10 +73,12 @@ class TokenStream(grain.IterDataset):
     cannot be split by index: another number of processes would read other documents.
     """
 
-    def __init__(self, records, tokenizer, field: str, batch: int, length: int, shards: int = 1):
+    def __init__(
+        self, records, tokenizer, field: str, sequences: int, length: int, shards: int = 1
+    ):
         super().__init__()
         self.records, self.tokenizer, self.field = records, tokenizer, field
-        self.batch, self.length, self.shards = batch, length, shards
+        self.sequences, self.length, self.shards = sequences, length, shards
 
     def __iter__(self) -> grain.DatasetIterator:
         return _TokenStreamIterator(self)
@@ -106,8 +108,9 @@ class _TokenStreamIterator(grain.DatasetIterator):
             self.stream.records.set_epoch(self.epoch)  # and it begins anew
 
     def __next__(self) -> np.ndarray:
-        batch, length, end = self.stream.batch, self.stream.length, self.stream.tokenizer.end
-        needed = batch * length + 1
+        sequences, length = self.stream.sequences, self.stream.length
+        end = self.stream.tokenizer.end
+        needed = sequences * length + 1
         parts = [self.ahead]
         have = len(self.ahead)
         while have < needed:
@@ -117,8 +120,8 @@ class _TokenStreamIterator(grain.DatasetIterator):
             have += len(parts[-2]) + len(parts[-1])
         tokens = np.concatenate(parts).astype(np.int32)
         # The last token of each sequence is the first of the next, so each is a target once.
-        self.ahead = tokens[batch * length :]
-        starts = length * np.arange(batch)[:, None]
+        self.ahead = tokens[sequences * length :]
+        starts = length * np.arange(sequences)[:, None]
         return tokens[starts + np.arange(length + 1)]
 
     def get_state(self) -> dict[str, Any]:

@@ -22,8 +22,9 @@ class Log:
         temporary.write_text("".join(_line(record) for record in self.kept))
         os.replace(temporary, self.path)
         self.file = self.path.open("a")
-        purge = {"purge_step": resumed_step + 1} if resumed_step else {}
-        self.board = SummaryWriter(str(out / "tensorboard"), **purge)
+        # TensorBoard hides what a resumed run writes anew.
+        purge = resumed_step + 1 if resumed_step else None
+        self.board = SummaryWriter(str(out / "tensorboard"), purge_step=purge)
 
     def write(self, step: int, **values: Any) -> None:
         self.file.write(_line({"step": step, **values}))

@@ -16,6 +16,7 @@ from optax.contrib import MuonDimensionNumbers
 import gradpow
 from gradpow.transforms import decay_stepped_weights
 
+from .counts import name_of
 from .errors import UserError
 
 
@@ -23,14 +24,9 @@ def by_path(rule: Callable[[str], Any]) -> Callable[[Any], Any]:
     """From a rule on a parameter's path, as in "layers/0/mlp/up_proj/kernel", to one on trees."""
 
     def of(tree):
-        return jax.tree_util.tree_map_with_path(lambda path, _: rule(name(path)), tree)
+        return jax.tree_util.tree_map_with_path(lambda path, _: rule(name_of(path)), tree)
 
     return of
-
-
-def name(path: tuple) -> str:
-    """A leaf's path joined by slashes, without the "value" with which NNX ends it."""
-    return jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
 
 
 def decays(path: str) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
-from . import logs
+from . import cli, logs
 from .config import read
 from .errors import UserError, shown_in_one_line
 
@@ -29,8 +29,8 @@ class Plot:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = tyro.cli(Plot, args=arguments, prog="python -m examples.pretrain.plot")
     with shown_in_one_line("plot"):
+        options = cli.parse(Plot, "examples.pretrain.plot", arguments)
         plot(options)
     print(f"wrote {options.to}")
 
@@ -57,7 +57,10 @@ def plot(options: Plot) -> None:
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", lw=0.6)
-    figure.savefig(options.to)
+    try:
+        figure.savefig(options.to)
+    except (OSError, ValueError) as error:  # ValueError: a format it does not know
+        raise UserError(f"cannot write {options.to}: {error}") from None
 
 
 def _series(records: list[dict], key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import tyro
 
-from . import runs
+from . import cli, runs
 from .config import read
 from .errors import UserError, shown_in_one_line
 from .generate import generate
@@ -38,8 +38,8 @@ class Sample:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    options = tyro.cli(Sample, args=arguments, prog="python -m examples.pretrain.sample")
     with shown_in_one_line("sample"):
+        options = cli.parse(Sample, "examples.pretrain.sample", arguments)
         print(sample(options))
 
 

@@ -37,8 +37,8 @@ METRICS = (
 
 def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainState:
     # Three arrays, since a donated buffer may not be given twice.
-    counts = [jnp.zeros([], jnp.int32) for _ in range(3)]
-    return TrainState(*counts, params, optimizer.init(params))
+    step, skipped, in_row = (jnp.zeros([], jnp.int32) for _ in range(3))
+    return TrainState(step, skipped, in_row, params, optimizer.init(params))
 
 
 def cross_entropy(graphdef: nnx.GraphDef, params: Any, tokens: jax.Array, key: Any = None):
@@ -56,7 +56,7 @@ def make_step(
     seed: int,
     accumulate: int,
     dropout: bool,
-) -> Callable[[TrainState, jax.Array], tuple[TrainState, jax.Array]]:
+) -> Any:
     """The step from state and tokens [batch, length + 1] to the next state and METRICS."""
 
     def objective(params, tokens, key):
@@ -140,6 +140,7 @@ def make_evaluate(
         return cross_entropy(graphdef, params, tokens)[0]
 
     def evaluate(params):
-        return sum(loss(params, tokens) * len(tokens) for tokens in batches) / count
+        losses = jnp.stack([loss(params, tokens) * len(tokens) for tokens in batches])
+        return losses.sum() / count
 
     return evaluate
