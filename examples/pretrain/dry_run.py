@@ -51,7 +51,10 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
     """From steps that are run; from the rate of matrix products where they would not fit."""
     least = step_flops / matrix_rate()
     if needed > device_memory():
-        return f"at least {in_time(least * config.steps)}, but it does not fit in memory"
+        return (
+            f"at least {in_time(least * config.steps)}, but it does not fit in memory: give a "
+            f"larger --accumulate than {config.accumulate}, or --shape.remat"
+        )
     if least > LONGEST_STEP:
         return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
     state = parts.init(config)
@@ -79,7 +82,7 @@ def in_bytes(number: float) -> str:
 
 
 def in_time(seconds: float) -> str:
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+    for unit, length in (("years", 31.6e6), ("days", 86400), ("h", 3600), ("min", 60)):
         if seconds > 2 * length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.3g} s"
