@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from examples.pretrain import config
+from examples.pretrain import config, counts
 from examples.pretrain.errors import UserError
 from examples.pretrain.optimizers import OPTIMIZERS
 from examples.pretrain.presets import SETTINGS, SHAPES
@@ -78,6 +80,22 @@ def test_s3_takes_ten_times_adamws_rate_at_the_same_product_with_the_decay_and_n
     assert s3.learning_rate == 10 * adamw.learning_rate and (adamw.clip, s3.clip) == (1.0, 0.0)
     assert s3.learning_rate * s3.weight_decay == adamw.learning_rate * adamw.weight_decay
     assert s3.hyper == {"b": 0.95, "p": 3.0, "eps": 0.0}
+
+
+def test_the_readme_lists_every_preset_with_its_parameters_and_setting():
+    readme = (Path(config.__file__).parent / "README.md").read_text()
+    rows = dict(re.findall(r"^\| `([\w.-]+)` \| (.*) \|$", readme, re.M))
+    assert set(SETTINGS) <= set(rows)
+    for preset, setting in SETTINGS.items():
+        parameters, size, schedule, _ = rows[preset].split(" | ")
+        for printed, number in zip(
+            re.findall(r"([\d.]+)([kMB])", parameters), counts.count(SHAPES[preset]), strict=False
+        ):
+            unit = {"k": 1e3, "M": 1e6, "B": 1e9}[printed[1]]
+            # Half of the last digit that is printed.
+            assert float(printed[0]) == pytest.approx(number / unit, rel=5e-3), preset
+        assert size == f"{setting.steps:,} x {setting.batch_size} x {setting.sequence_length}"
+        assert schedule == setting.schedule
 
 
 def test_what_a_paper_prints_and_looks_wrong_is_kept_and_marked():

@@ -61,7 +61,7 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
     shape = (config.batch_size, config.sequence_length + 1)
     tokens = jax.random.randint(jax.random.key(0), shape, 0, config.shape.vocab, jnp.int32)
     seconds = []
-    for _ in range(5 if least < 1 else 2):
+    while len(seconds) < 30 and sum(seconds) < LONGEST_STEP:
         start = time.perf_counter()
         state, metrics = step(state, tokens)
         metrics.block_until_ready()

@@ -40,20 +40,28 @@ def plot(options: Plot) -> None:
         raise UserError(f"give 1 to {len(COLORS)} runs, not {len(options.runs)}")
     figure = Figure(figsize=(8, 4), dpi=200, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    tops, bottoms = [], []
     for run, color in zip(options.runs, COLORS, strict=False):
-        label = f"{read(run).optimizer} ({run.name})"
+        read(run)  # names what is no run
         records = logs.read(run)
         steps, losses = _series(records, "loss")
-        if len(steps) == 0:
+        _, updates = _series(records, "update_rms")
+        if len(steps) < 2:
             raise UserError(f"{run} has no records yet")
-        left.plot(steps, losses, color=color, alpha=0.25, lw=0.5)
-        left.plot(*_series(records, "validation_loss"), color=color, label=label)
-        right.plot(*_series(records, "update_rms"), color=color, lw=0.8)
+        window = 1 + len(steps) // 50
+        mean = np.convolve(losses, np.ones(window) / window, "valid")
+        left.plot(steps[window - 1 :], mean, color=color, alpha=0.35, lw=0.7)
+        left.plot(*_series(records, "validation_loss"), color=color, label=run.name)
+        right.plot(steps, updates, color=color, lw=0.8)
+        tops.append(np.nanmax(mean[len(mean) // 20 :]))  # without the first fall
+        bottoms.append(np.nanmin(updates[len(steps) // 50 :]))  # without the warm-up's first steps
     left.set(xlabel="step", ylabel="loss, nats a token")
-    left.set_title("Validation loss (thin: training)", loc="left", size=11)
-    left.legend(frameon=False)
-    right.set(xlabel="step", yscale="log", ylabel="update, root mean square")
-    right.set_title("Size of the update", loc="left", size=11)
+    left.set_ylim(top=1.05 * max(tops))
+    left.set_title(f"Validation loss (thin: training, mean of {window} steps)", loc="left", size=10)
+    left.legend(frameon=False, ncols=2)
+    right.set(xlabel="step", yscale="log", ylabel="root mean square")
+    right.set_ylim(bottom=0.7 * min(bottoms))
+    right.set_title("Size of the update", loc="left", size=10)
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", color="#dddddd", lw=0.6)
