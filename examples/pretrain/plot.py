@@ -57,7 +57,7 @@ def plot(options: Plot) -> None:
         bottoms.append(np.nanmin(updates[len(steps) // 50 :]))  # without the warm-up's first steps
     left.set(xlabel="step", ylabel="loss, nats a token")
     left.set_ylim(top=1.05 * max(tops))
-    left.set_title(f"Validation loss (thin: training, mean of {window} steps)", loc="left", size=10)
+    left.set_title("Validation loss (thin: training, running mean)", loc="left", size=10)
     left.legend(frameon=False, ncols=2)
     right.set(xlabel="step", yscale="log", ylabel="root mean square")
     right.set_ylim(bottom=0.7 * min(bottoms))
