@@ -15,7 +15,7 @@ from .config import read
 from .errors import UserError, shown_in_one_line
 
 # The Okabe-Ito palette, which colour-blind people can tell apart.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#999999")
+COLORS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
 
 
 @dataclasses.dataclass(frozen=True)
