@@ -54,7 +54,8 @@ def plot(options: Plot) -> None:
         left.plot(*_series(records, "validation_loss"), color=color, label=run.name)
         right.plot(steps, updates, color=color, lw=0.8)
         tops.append(np.nanmax(mean[len(mean) // 20 :]))  # without the first fall
-        bottoms.append(np.nanmin(updates[len(steps) // 50 :]))  # without the warm-up's first steps
+        later = updates[len(steps) // 50 :]  # without the warm-up's first steps
+        bottoms.append(np.nanmin(later[later > 0], initial=tops[-1]))
     left.set(xlabel="step", ylabel="loss, nats a token")
     left.set_ylim(top=1.05 * max(tops))
     left.set_title("Validation loss (thin: training, running mean)", loc="left", size=10)
