@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from examples.pretrain import counts
+from examples.pretrain.checkpoints import checksums
 from examples.pretrain.llama import LlamaShape
 from examples.pretrain.step import (
     METRICS,
@@ -85,6 +86,12 @@ def test_sign_agreement_counts_coordinates_that_move_and_have_a_gradient():
     grad = {"a": jnp.array([3.0, 1.0, 5.0, 1e-30]), "b": jnp.array([0.0, 4.0])}
     _, largest, agreement = describe(update, grad)
     assert largest == 2 and agreement == 3 / 4  # the first, fourth and last of four
+
+
+def test_more_than_2_to_the_31_parameters_can_be_described_and_checked():
+    many = {"x": jax.ShapeDtypeStruct((2**20, 2**13), jnp.float32)}
+    assert [x.dtype for x in jax.eval_shape(describe, many, many)] == [jnp.float32] * 3
+    assert jax.eval_shape(checksums, many)["x"].shape == (2,)
 
 
 def test_a_step_without_a_finite_gradient_changes_nothing_but_the_counts():

@@ -170,6 +170,7 @@ def test_nothing_of_a_run_is_overwritten(finished, text, capsys):
         (("--optimizer", "s3", "--hyper.p", "-1"), "--optimizer s3: "),
         (("--warmup", "40"), "--warmup must be"),
         (("--tokenizer", "words"), "--tokenizer takes bytes"),
+        (("--shape.width", "1000000"), "parameters and optimizer state take"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_no_folder(tmp_path, text, capsys, more, clue):

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from . import counts, runs
 from .config import Config
-from .hardware import device_memory, matrix_rate
+from .hardware import device_memory, in_bytes, matrix_rate, tree_bytes
 
 LONGEST_STEP = 20.0  # seconds; slower steps are not tried
 
@@ -32,8 +32,8 @@ def dry_run(config: Config, console: Console) -> None:
     table = Table(box=None, show_header=False)
     rows = {
         "parameters": f"{counts.count(config.shape).total:,}",
-        "memory, parameters": size(state.params),
-        "memory, optimizer state": size(state.opt_state),
+        "memory, parameters": in_bytes(tree_bytes(state.params)),
+        "memory, optimizer state": in_bytes(tree_bytes(state.opt_state)),
         "memory, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
         "memory, in all": f"{in_bytes(needed)} of {in_bytes(device_memory())}",
         "steps": f"{config.steps:,}",
@@ -68,17 +68,6 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
         seconds.append(time.perf_counter() - start)
     one = statistics.median(seconds)
     return f"{in_time(one * config.steps)} ({1000 * one:.3g} ms a step, without validation)"
-
-
-def size(tree) -> str:
-    return in_bytes(sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree)))
-
-
-def in_bytes(number: float) -> str:
-    units = ["TB", "GB", "MB", "kB", "B"]
-    while number >= 1000 and len(units) > 1:
-        number, _ = number / 1000, units.pop()
-    return f"{number:.3g} {units[-1]}"
 
 
 def in_time(seconds: float) -> str:

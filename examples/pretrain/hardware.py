@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +43,17 @@ def device_memory() -> int:
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"]
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def tree_bytes(tree: Any) -> int:
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
+def in_bytes(number: float) -> str:
+    units = ["TB", "GB", "MB", "kB", "B"]
+    while number >= 1000 and len(units) > 1:
+        number, _ = number / 1000, units.pop()
+    return f"{number:.3g} {units[-1]}"
 
 
 def matrix_rate(n: int = 1024) -> float:

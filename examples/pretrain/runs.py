@@ -25,6 +25,7 @@ from .checkpoints import Checkpoints
 from .config import Config, to_json
 from .data import Data
 from .errors import UserError
+from .hardware import device_memory, in_bytes, tree_bytes
 from .optimizers import make_optimizer, make_schedule
 from .step import TrainState, init_state, make_step
 
@@ -92,6 +93,16 @@ def check_free(config: Config) -> None:
     """Raises `UserError` where a new run would write over another."""
     if (config.out / "config.json").exists() and not config.resumes:
         raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
+
+
+def check_memory(parts: Parts) -> None:
+    """Raises `UserError` where not even what is kept between steps fits in memory."""
+    needed, there = tree_bytes(parts.abstract), device_memory()
+    if needed > there:
+        raise UserError(
+            f"parameters and optimizer state take {in_bytes(needed)} and the device has "
+            f"{in_bytes(there)}: --dry-run shows what a smaller --preset or --shape would take"
+        )
 
 
 def write_config(config: Config, data: Data) -> None:

@@ -117,7 +117,7 @@ def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]
     opposite to the gradient's: it goes downhill. It is what AMS and Cautious act on.
     """
     pairs = list(zip(jax.tree.leaves(updates), jax.tree.leaves(grads), strict=True))
-    size = sum(u.size for u, _ in pairs)
+    size = float(sum(u.size for u, _ in pairs))  # as an integer it may exceed 2^31
     rms = jnp.sqrt(sum(jnp.sum(u * u) for u, _ in pairs) / size)
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(u)) for u, _ in pairs]))
     # Signs, since the product of two small numbers underflows; float32 sums of counts err by less

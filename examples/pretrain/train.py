@@ -221,6 +221,7 @@ def run(config: Config, console: Console) -> int:
         return 0
     runs.check_free(config)
     parts = runs.make_parts(config)
+    runs.check_memory(parts)
     data = load_data(config, console)
     result = Trainer(config, parts, data, console).run()
     console.print(f"{result['status']} at step {result['step']}; wrote {config.out}")
