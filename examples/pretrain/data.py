@@ -64,14 +64,11 @@ def load(
     if spec.startswith("hf:") and not Path(spec.removeprefix("hf:")).is_dir():
         name, _, config = spec.removeprefix("hf:").partition(":")
         train, validation = hub.open_stream(name, config or None)
+        loaded = load_tokenizer(
+            tokenizer, vocab, lambda: (hub.text_of(record, text_field, name) for record in train)
+        )
         return from_stream(
-            name,
-            train,
-            validation,
-            load_tokenizer(tokenizer, vocab, lambda: (r[text_field] for r in train)),
-            sequence_length,
-            validation_sequences,
-            text_field,
+            name, train, validation, loaded, sequence_length, validation_sequences, text_field
         )
     say("reading the text")
     corpus = load_corpus(spec, text_field)
