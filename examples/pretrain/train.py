@@ -107,18 +107,19 @@ class Trainer:
                 self.meter.add(metrics, waited)
                 self.done += 1
 
+                stopping = stop.signal  # once, since it may come at any line
                 last = self.done == config.steps
                 saves = last or (config.save_every > 0 and self.done % config.save_every == 0)
                 validates = saves or self.done % config.eval_every == 0
-                if validates or stop.signal or self.done % every == 0:
+                if validates or stopping or self.done % every == 0:
                     status = self.look() or status
                     bar.update(task, completed=self.done, numbers=self.numbers)
                 if validates:
                     self.validate()
-                if saves or stop.signal:
+                if saves or stopping:
                     self.save(validated=validates)
-                if stop.signal and not last:
-                    status = f"stopped by {signal.Signals(stop.signal).name}"
+                if stopping and not last:
+                    status = f"stopped by {signal.Signals(stopping).name}"
         return self.finish(status, time.perf_counter() - start)
 
     def progress(self) -> Progress:
