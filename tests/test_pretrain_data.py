@@ -2,14 +2,16 @@
 
 import gzip
 import json
+import re
 import socket
 import sys
 
 import datasets
 import numpy as np
 import pytest
+import tokenizers
 
-from examples.pretrain import corpus, data, hub
+from examples.pretrain import corpus, data
 from examples.pretrain.errors import UserError
 from examples.pretrain.tokenizers import Bytes, load_tokenizer
 
@@ -128,6 +130,21 @@ def test_a_stream_resumes_only_with_as_many_processes(jsonl):
         next(alone)
 
 
+def test_a_stream_resumes_from_every_position(jsonl):
+    found = stream(jsonl, length=64)
+    first = found.batches(1, seed=0)
+    states, batches = [], []
+    while first.get_state()["epoch"] < 2:
+        states.append(first.get_state())
+        batches.append(next(first))
+    resumed = found.batches(1, seed=0)
+    for position, state in enumerate(states):
+        resumed.set_state(state)
+        np.testing.assert_array_equal(next(resumed), batches[position], err_msg=str(position))
+    first.close()
+    resumed.close()
+
+
 def test_a_stream_keeps_its_validation_documents_out_of_training(jsonl):
     found = stream(jsonl)
     texts = [json.loads(line)["text"] for line in jsonl.read_text().splitlines()]
@@ -136,6 +153,24 @@ def test_a_stream_keeps_its_validation_documents_out_of_training(jsonl):
     read = np.concatenate(take(found.batches(16, seed=0), 150))[:, 1:].astype(np.uint8).tobytes()
     assert texts[0].encode() not in read
     assert read.count(texts[-1].encode()) >= 2  # more than an epoch
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])  # the stream's 4 files are split among 2, not 3
+def test_no_process_of_a_stream_trains_on_its_validation_documents(processes):
+    texts = [f"<{i}> {text}" for i, text in enumerate(documents(80))]
+    records = datasets.Dataset.from_dict({"text": texts}).to_iterable_dataset(num_shards=4)
+    found = data.from_stream("records", records, None, Bytes(), 64, 32, "text")
+
+    def tags(sequences):
+        return set(re.findall(rb"<\d+>", sequences[:, 1:].astype(np.uint8).tobytes()))
+
+    held = tags(found.validation)
+    assert len(held) > 5
+    for shard in range(processes):
+        batches = found.batches(6, seed=0, shard_index=shard, shard_count=processes)
+        read = tags(np.concatenate(take(batches, 12 * processes)))
+        assert len(read) > 10 and not read & held
+        batches.close()
 
 
 def test_a_streams_own_validation_split_is_used(jsonl):
@@ -173,6 +208,29 @@ def test_globs_lists_and_compressed_files_are_read(tmp_path, text, jsonl):
     assert len(read) == len(text.read_text()) + sum(map(len, documents(60)))
 
 
+def test_files_of_one_name_are_split_and_one_named_twice_is_read_once(tmp_path):
+    for i, document in enumerate(documents(40)):
+        (tmp_path / str(i)).mkdir()
+        (tmp_path / str(i) / "README.md").write_text(document)
+    found = corpus.load_corpus(f"{tmp_path}/*/README.md,{tmp_path}/7/*", "text")
+    assert (len(found.train), len(found.validation)) == (38, 2)
+    assert sorted([*found.train, *found.validation]) == sorted(documents(40))
+
+
+def test_a_file_is_cut_near_its_end_wherever_its_lines_are(tmp_path):
+    path = tmp_path / "text [1].txt"  # brackets are glob's
+    path.write_text("Title\n" + "word " * 2000)
+    (text,) = corpus.load_corpus(str(path), "text").validation
+    assert len(text) == 10_006 // 20
+
+
+def test_a_byte_order_mark_and_half_a_surrogate_pair_are_no_text(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b'{"text": "a\\ud800b"}\n')
+    found = corpus.load_corpus(str(path), "text")
+    assert "".join([*found.train, *found.validation]) == "a?b"
+
+
 def test_the_default_is_the_standard_library_without_its_tests():
     found = corpus.load_corpus("stdlib", "text")
     size = sum(len(t.encode()) for t in [*found.train, *found.validation])
@@ -206,6 +264,32 @@ def test_a_tokenizer_gives_every_text_back_and_comes_back_from_its_file(tmp_path
     assert (again.size, again.end) == (first.size, first.end) and first.size <= vocab
 
 
+def test_a_tokenizer_file_neither_cuts_nor_pads_and_its_size_is_its_largest_id(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    load_tokenizer("bpe", 300, lambda: documents(50)).save(path)
+    stored = tokenizers.Tokenizer.from_file(str(path))
+    stored.enable_truncation(4)
+    stored.enable_padding()
+    content = json.loads(stored.to_str())
+    last = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
+    content["model"]["vocab"][last] = 399
+    path.write_text(json.dumps(content))
+    found = load_tokenizer(str(path), 400, lambda: ())
+    assert found.size == 400
+    assert [found.decode(tokens) for tokens in found.encode(["a", "a long text"])] == [
+        "a", "a long text",
+    ]  # fmt: skip
+
+
+def test_bytes_pass_over_tokens_that_only_the_model_has():
+    assert Bytes().decode([65, 300, 66]) == "AB"
+
+
+def test_a_cache_that_cannot_be_written_gets_one_line(text):
+    with pytest.raises(UserError, match=r"cannot write to .*text.txt.*; give --cache"):
+        load(text, tokenizer="bpe", vocab=400, cache=text / "cache")
+
+
 def test_subwords_shorten_the_text_and_their_tokens_are_cached(text, tmp_path):
     options = {"tokenizer": "bpe", "vocab": 400, "cache": tmp_path / "cache"}
     first = load(text, **options)
@@ -236,7 +320,10 @@ def write(path, content):
         ("field.jsonl", b'{"body": "a"}\n', "line 1 has no text in field 'text' (there: body)"),
         ("list.jsonl", b"[1]\n", "line 1 has no text in field 'text'"),
         ("number.jsonl", b'{"text": 3}\n', "line 1 has no text"),
-        ("torn.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:40], "cannot read"),
+        ("torn.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:40], "cannot read"),
+        ("damaged.gz", gzip.compress(b"the loss" * 99, mtime=0)[:10] + b"\xff" * 40, "cannot read"),
+        ("deep.jsonl", b"[" * 100_000, "deep.jsonl, line 1: not JSON"),
+        ("long.jsonl", b"1" * 5000, "long.jsonl, line 1: not JSON"),
     ],
 )
 def test_a_file_that_cannot_be_trained_on_gets_one_line(tmp_path, name, content, clue):
@@ -272,6 +359,11 @@ def test_files_that_are_not_there_get_one_line(spec):
         load(spec)
 
 
+def test_a_folder_is_told_from_its_files(tmp_path):
+    with pytest.raises(UserError, match=r"only a folder: give .*/\*\.txt"):
+        load(tmp_path)
+
+
 def test_a_folder_that_holds_no_dataset_gets_one_line(tmp_path):
     with pytest.raises(UserError, match="is not what save_to_disk wrote") as refusal:
         load(f"hf:{tmp_path}")
@@ -297,7 +389,3 @@ def test_without_the_hub_the_message_comes_at_once_and_says_what_to_do(offline, 
         with pytest.raises(UserError) as refusal:
             load(text, tokenizer="gpt2", vocab=50257)
         assert "--tokenizer bytes or bpe" in str(refusal.value)
-
-
-def test_the_hub_is_asked_for_three_seconds_at_most():
-    assert hub.PATIENCE == 3.0

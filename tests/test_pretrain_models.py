@@ -128,6 +128,8 @@ def test_a_checkpoint_that_does_not_fit_is_named():
         from_huggingface(shape, formula_tensors(dataclasses.replace(shape, layers=9)))
     with pytest.raises(UserError, match=r"wte.weight has shape \(20, 64\)"):
         from_huggingface(dataclasses.replace(shape, vocab=30), tensors)
+    with pytest.raises(UserError, match=rf"{key} has shape \(64, 191\)"):
+        from_huggingface(shape, tensors | {key: tensors[key][:, 1:]})
     from_huggingface(shape, tensors | {"lm_head.weight": tensors["transformer.wte.weight"]})
 
 
@@ -381,17 +383,18 @@ def test_generation_follows_its_key():
 
 
 @pytest.mark.parametrize(
-    ("temperature", "top_k"), [(1.0, 0), (0.5, 0), (2.0, 3), (1e4, 0), (1e4, 3)]
+    ("temperature", "top_k"), [(1.0, 0), (0.5, 0), (2.0, 3), (1e4, 0), (1e4, 3), (np.inf, 0)]
 )
 def test_tokens_are_drawn_from_the_tempered_distribution_over_the_likeliest(temperature, top_k):
     draws = 4000
-    logits = np.asarray(tiny_model("llama-2")(TOKENS[:1, :2])[0][0, -1], np.float64)
+    logits = np.asarray(tiny_model("llama-2")(TOKENS[:1, :2])[0][0, -1, :20], np.float64)
     if top_k:
         logits[np.argsort(logits)[:-top_k]] = -np.inf
     expected = np.exp((logits - logits.max()) / temperature)
     expected /= expected.sum()
     prompt = np.tile(TOKENS[:1, :2], (draws, 1))
     drawn = continued("llama-2", prompt, 1, temperature=temperature, top_k=top_k)
-    frequency = np.bincount(drawn[:, 0], minlength=128) / draws
+    assert drawn.max() < 20  # no padding, not even where the temperature levels its mask
+    frequency = np.bincount(drawn[:, 0], minlength=20) / draws
     deviation = np.sqrt(expected * (1 - expected) / draws)
     assert np.all(np.abs(frequency - expected) <= 5 * deviation)  # 0 where expected is 0

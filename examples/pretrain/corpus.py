@@ -12,6 +12,7 @@ import json
 import math
 import platform
 import sysconfig
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,7 +38,11 @@ class Corpus:
 def load_corpus(spec: str, text_field: str) -> Corpus:
     """From "stdlib", text or JSONL files by glob, or "hf:" and the folder of a saved dataset."""
     if spec == "stdlib":
-        return _split(list(_stdlib()), f"standard library of Python {platform.python_version()}")
+        documents = list(_stdlib())
+        if not documents:
+            root = sysconfig.get_path("stdlib")
+            raise UserError(f"the sources of the standard library are not in {root}: give --data")
+        return _split(documents, f"standard library of Python {platform.python_version()}")
     if spec.startswith("hf:"):
         return _saved_dataset(Path(spec.removeprefix("hf:")), text_field)
     documents = [document for path in _paths(spec) for document in _read(path, text_field)]
@@ -47,7 +52,7 @@ def load_corpus(spec: str, text_field: str) -> Corpus:
 def _split(documents: list[tuple[str, str]], about: str) -> Corpus:
     """Named documents, a twentieth of them for validation: those whose names hash lowest.
 
-    Where they are few, it is the end of each, from the first line that begins in it.
+    Where they are few, it is the end of each, from the start of a line if one is near.
     """
     documents = [(name, text) for name, text in documents if text]
     if not documents:
@@ -57,17 +62,19 @@ def _split(documents: list[tuple[str, str]], about: str) -> Corpus:
         parts = [_cut(text) for _, text in documents]
         train, validation = ([part for part in side if part] for side in zip(*parts, strict=True))
     else:
-        ranked = sorted(documents, key=lambda document: _sha256([document[0]]))
-        chosen = {name for name, _ in ranked[: math.ceil(len(documents) / VALIDATION)]}
-        train = [text for name, text in documents if name not in chosen]
-        validation = [text for name, text in documents if name in chosen]
+        # By place, since files of different folders can have the same name.
+        ranked = sorted(range(len(documents)), key=lambda i: _sha256([documents[i][0]]))
+        chosen = set(ranked[: math.ceil(len(documents) / VALIDATION)])
+        train = [text for i, (_, text) in enumerate(documents) if i not in chosen]
+        validation = [text for i, (_, text) in enumerate(documents) if i in chosen]
         about += f", {len(train):,} documents for training, {len(validation):,} for validation"
     return Corpus(train, validation, about, _sha256([*train, "", *validation]))
 
 
 def _cut(text: str) -> tuple[str, str]:
-    place = len(text) - len(text) // VALIDATION
-    place = text.rfind("\n", 0, place) + 1 or place
+    length = len(text) // VALIDATION
+    place = len(text) - length
+    place = text.rfind("\n", place - length, place) + 1 or place
     return text[:place], text[place:]
 
 
@@ -91,13 +98,19 @@ def _stdlib() -> Iterator[tuple[str, str]]:
 
 
 def _paths(spec: str) -> list[Path]:
+    """Each once, whatever patterns it matches: twice, it could be on both sides of the split."""
     paths = []
     for pattern in spec.split(","):
-        found = sorted(path for path in glob.glob(pattern, recursive=True) if Path(path).is_file())
+        if Path(pattern).is_file():  # whose name may hold glob's brackets
+            found = [Path(pattern)]
+        else:
+            found = sorted(p for p in map(Path, glob.glob(pattern, recursive=True)) if p.is_file())
         if not found:
-            raise UserError(f"--data {pattern}: there is no such file")
-        paths += [Path(path) for path in found]
-    return paths
+            folder = Path(pattern)
+            hint = f", only a folder: give {folder}/*.txt" if folder.is_dir() else ""
+            raise UserError(f"--data {pattern}: there is no such file{hint}")
+        paths += found
+    return list(dict.fromkeys(paths))
 
 
 def _read(path: Path, text_field: str) -> Iterator[tuple[str, str]]:
@@ -106,10 +119,10 @@ def _read(path: Path, text_field: str) -> Iterator[tuple[str, str]]:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start:,} is not") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}") from None
     if not path.name.removesuffix(".gz").endswith((".jsonl", ".json")):
         yield path.name, text
@@ -118,9 +131,11 @@ def _read(path: Path, text_field: str) -> Iterator[tuple[str, str]]:
         if line.strip():
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{path}, line {number}: not JSON ({error.msg})") from None
-            yield f"{path.name}:{number}", text_of(record, text_field, f"{path}, line {number}")
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}, line {number}: not JSON ({error})") from None
+            found = text_of(record, text_field, f"{path}, line {number}")
+            # JSON can escape one half of a surrogate pair, which is no text in UTF-8.
+            yield f"{path.name}:{number}", found.encode(errors="replace").decode()
 
 
 def _saved_dataset(folder: Path, text_field: str) -> Corpus:
@@ -128,7 +143,7 @@ def _saved_dataset(folder: Path, text_field: str) -> Corpus:
 
     try:
         loaded = datasets.load_from_disk(str(folder))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"--data hf:{folder} is not what save_to_disk wrote: {reason}") from None
     splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}

@@ -7,6 +7,7 @@ next sequence, whatever the number of processes.
 import dataclasses
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,8 @@ def from_corpus(
     def iterate(batch_size, seed, shard_index, shard_count):
         return iter(
             grain.experimental.ElasticIterator(
-                grain.MapDataset.source(windows).shuffle(seed).repeat(),
+                # Its seeds have 32 bits.
+                grain.MapDataset.source(windows).shuffle(seed % 2**32).repeat(),
                 batch_size,
                 grain.sharding.ShardOptions(shard_index, shard_count),
                 # Slices of an array need no more; more threads fight over the interpreter.
@@ -135,11 +137,13 @@ def from_stream(
     if len(windows) == 0:
         raise UserError(f"{name} has less text than a sequence of {length} tokens and one more")
     chosen = np.stack([windows[i] for i in range(min(len(windows), validation_sequences))])
-    train = train.skip(documents) if validation is None else train
+    skipped = documents if validation is None else 0
 
     def iterate(batch_size, seed, shard_index, shard_count):
         del seed
-        part = split_dataset_by_node(train, shard_index, shard_count)
+        # Skipping after the split: before it, each of n processes would skip an nth of them, and
+        # train on the rest where the stream is split by files.
+        part = split_dataset_by_node(train, shard_index, shard_count).skip(skipped)
         stream = hub.TokenStream(
             part, tokenizer, text_field, batch_size // shard_count, length, shard_count
         )
@@ -185,8 +189,12 @@ def _cached(texts: list[str], tokenizer: Tokenizer, key: str, cache: Path | None
     key += tokenizer.tokenizer.to_str()
     path = cache / (hashlib.sha256(key.encode()).hexdigest() + ".npy")
     if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.npy")
-        np.save(temporary, _tokens(texts, tokenizer))
-        os.replace(temporary, path)
+        tokens = _tokens(texts, tokenizer)
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
+                np.save(file, tokens)
+            os.replace(file.name, path)
+        except OSError as error:
+            raise UserError(f"cannot write to {cache}: {error.strerror}; give --cache") from None
     return np.load(path, mmap_mode="r")

@@ -23,7 +23,7 @@ def generate(
     that costs a whole forward pass a token, and keeps the models free of code for decoding.
 
     Args:
-      model: from tokens to (logits, auxiliary loss).
+      model: from tokens to (logits, auxiliary loss), with `shape.vocab` tokens before the padding.
       tokens: at least one a sequence.
       length: tokens to add.
       key: of the choices.
@@ -55,7 +55,8 @@ def _generate(graphdef, params, tokens, key, length, temperature, top_k, context
         seen = jax.lax.dynamic_slice_in_dim(tokens, start, window, axis=1)
         logits, _ = model(seen)
         last = jax.lax.dynamic_index_in_dim(logits, position - 1 - start, axis=1, keepdims=False)
-        new = choose(last, jax.random.fold_in(key, position))
+        # Cut, since a temperature that levels the logits levels the mask of the padding too.
+        new = choose(last[:, : model.shape.vocab], jax.random.fold_in(key, position))
         return tokens.at[:, position].set(new.astype(tokens.dtype))
 
     tokens = jnp.pad(tokens, ((0, 0), (0, length)))

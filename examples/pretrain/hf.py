@@ -49,9 +49,10 @@ def from_huggingface(shape: Shape, tensors: Mapping[str, np.ndarray]) -> nnx.Sta
         key, place = tensor_name(shape, part)
         x = np.asarray(tensors[key], np.float32)
         if key.split(".")[-2] == "c_attn":
-            x = np.split(x, 3, axis=-1)[place]
+            x = np.array_split(x, 3, axis=-1)[place]  # unequal parts fail below, by name
         if name in VOCABULARY_AXIS:
-            x = np.pad(x, ((0, pad_vocab(shape.vocab) - shape.vocab), (0, 0)))
+            padding = pad_vocab(shape.vocab) - shape.vocab
+            x = np.pad(x, [(0, padding)] + [(0, 0)] * (x.ndim - 1))
         x = turn(shape, part, x)
         if x.shape != size:
             raise UserError(

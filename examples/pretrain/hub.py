@@ -89,16 +89,16 @@ class _TokenStreamIterator(grain.DatasetIterator):
         super().__init__()
         self.stream = stream
         self.ahead = np.zeros(0, np.int32)
-        self._begin(epoch=0)
+        self._begin(epoch=0, resumed=False)
 
-    def _begin(self, epoch: int) -> None:
+    def _begin(self, epoch: int, resumed: bool) -> None:
         self.epoch = epoch
         self.stream.records.set_epoch(epoch)  # a state of another epoch is not taken up
-        self.texts = self._texts()
+        self.texts = self._texts(found=resumed)
 
-    def _texts(self) -> Iterator[str]:
+    def _texts(self, found: bool) -> Iterator[str]:
+        """`found`: a record was read before, perhaps the last of its epoch."""
         while True:
-            found = False
             for record in self.stream.records:
                 found = True
                 yield text_of(record, self.stream.field, "the dataset")
@@ -106,6 +106,7 @@ class _TokenStreamIterator(grain.DatasetIterator):
                 raise UserError("the dataset holds no records")
             self.epoch += 1
             self.stream.records.set_epoch(self.epoch)  # and it begins anew
+            found = False
 
     def __next__(self) -> np.ndarray:
         sequences, length = self.stream.sequences, self.stream.length
@@ -140,7 +141,7 @@ class _TokenStreamIterator(grain.DatasetIterator):
             )
         self.ahead = np.array(state["ahead"], np.int32)
         self.stream.records.load_state_dict(state["stream"])
-        self._begin(state["epoch"])
+        self._begin(state["epoch"], resumed=True)
 
 
 def text_of(record: Any, field: str, where: str) -> str:

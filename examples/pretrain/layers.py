@@ -27,7 +27,7 @@ def pad_vocab(vocab: int) -> int:
 
 
 def mask_padding(logits: jax.Array, vocab: int) -> jax.Array:
-    """In float32, with the padded tokens at probability 0, whatever the temperature."""
+    """In float32, with the padded tokens at probability 0."""
     real = jnp.arange(logits.shape[-1]) < vocab
     return jnp.where(real, logits.astype(jnp.float32), -1e30)
 

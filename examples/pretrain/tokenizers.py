@@ -27,7 +27,8 @@ class Bytes:
             yield np.frombuffer(text.encode(), np.uint8)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        return bytes(tokens).decode(errors="replace")
+        # A model may have more tokens than there are bytes.
+        return bytes(token for token in tokens if token < self.size).decode(errors="replace")
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps({"tokenizer": "bytes"}) + "\n")
@@ -38,7 +39,10 @@ class Subwords:
 
     def __init__(self, name: str, tokenizer: Any, end: str | None = None):
         self.name, self.tokenizer = name, tokenizer
-        self.size = tokenizer.get_vocab_size()
+        # Some files ask for both, which would lose text or add to it.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        self.size = 1 + max(tokenizer.get_vocab().values())  # ids may leave gaps
         ends = (tokenizer.token_to_id(token) for token in ((end,) if end else ENDS))
         self.end: int | None = next((token for token in ends if token is not None), None)
 
@@ -88,7 +92,7 @@ def _read(name: str, path: Path, end: str | None = None) -> Tokenizer:
     import tokenizers
 
     try:
-        if json.loads(path.read_text()) == {"tokenizer": "bytes"}:
+        if json.loads(path.read_text("utf-8")) == {"tokenizer": "bytes"}:
             return Bytes()
         return Subwords(name, tokenizers.Tokenizer.from_file(str(path)), end)
     except Exception as error:  # the library raises Exception itself
