@@ -15,9 +15,9 @@ TOKENS = np.arange(12).reshape(2, 6)
 MOE = dataclasses.replace(SHAPES["qwen2moe-nano"], width=8, ff=16)
 
 
-def mixture():
+def mixture(dtype=jnp.float32):
     """A mixture of 8 experts with weights large enough to tell them apart."""
-    module = nnx.eval_shape(lambda: MixtureOfExperts(MOE, rngs=nnx.Rngs(0), dtype=jnp.float32))
+    module = nnx.eval_shape(lambda: MixtureOfExperts(MOE, rngs=nnx.Rngs(0), dtype=dtype))
     graphdef, params = nnx.split(module)
     normal = np.random.default_rng(0).normal
     return graphdef, jax.tree.map(lambda x: 0.4 * jnp.float32(normal(size=x.shape)), params)
@@ -86,3 +86,17 @@ def test_load_balancing_loss_moves_the_router():
     gradient = jax.jit(jax.grad(lambda params: nnx.merge(graphdef, params)(x)[1]))(params)
     moved = {counts.name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
     assert moved == {"gate/kernel"}
+
+
+def test_the_output_moves_the_router_too():
+    graphdef, params = mixture()
+    x = jax.random.normal(jax.random.key(1), (3, 16, 8))
+    gradient = jax.jit(jax.grad(lambda params: nnx.merge(graphdef, params)(x)[0].sum()))(params)
+    moved = {counts.name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
+    assert moved == {counts.name_of(path) for path, _ in jax.tree.leaves_with_path(params)}
+
+
+def test_the_router_computes_in_float32_under_bfloat16():
+    x = jax.random.normal(jax.random.key(1), (3, 16, 8), jnp.bfloat16)
+    half, full = (nnx.merge(*mixture(dtype))(x)[1] for dtype in (jnp.bfloat16, jnp.float32))
+    np.testing.assert_array_equal(half, full)  # a bfloat16 router: by 2.5e-5

@@ -218,6 +218,10 @@ def test_a_run_can_be_sampled_the_same_way_twice(finished, capsys):
     assert capsys.readouterr().out == first and first.startswith("the ")
     sample.main([*options, "--seed", "1"])
     assert capsys.readouterr().out != first
+    for refused in (["--temperature", "nan"], ["--temperature", "inf"], ["--length", "0"]):
+        with pytest.raises(SystemExit) as end:
+            sample.main([str(finished), *refused])
+        assert end.value.code == 2 and capsys.readouterr().err.count("\n") == 1
 
 
 def test_exported_weights_are_the_checkpoints(finished, tmp_path, capsys):

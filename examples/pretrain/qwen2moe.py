@@ -83,7 +83,9 @@ class MixtureOfExperts(nnx.Module):
     def __init__(self, shape: Qwen2MoeShape, *, rngs: nnx.Rngs, dtype: Any):
         self.shape = shape
         # In float32: rounded logits would change which experts are chosen.
-        self.gate = layers.linear(shape.width, shape.experts, rngs=rngs, dtype=jnp.float32)
+        self.gate = layers.linear(
+            shape.width, shape.experts, rngs=rngs, dtype=jnp.float32, precision="highest"
+        )
         self.experts = Experts(shape, rngs=rngs, dtype=dtype)
         self.shared_expert = layers.SwiGLU(shape.width, shape.ff, rngs=rngs, dtype=dtype)
         self.shared_expert_gate = layers.linear(shape.width, 1, rngs=rngs, dtype=dtype)

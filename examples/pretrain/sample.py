@@ -4,6 +4,7 @@ python -m examples.pretrain.sample runs/llama-nano-adamw --prompt "def __init__(
 """
 
 import dataclasses
+import math
 from pathlib import Path
 
 import jax
@@ -44,8 +45,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def sample(options: Sample) -> str:
-    if options.length < 1 or options.temperature < 0 or options.top_k < 0:
-        raise UserError("--length must be at least 1, --temperature and --top-k at least 0")
+    if options.length < 1 or options.top_k < 0 or not 0 <= options.temperature < math.inf:
+        raise UserError(
+            "--length must be at least 1, --top-k at least 0, --temperature at least 0 and finite"
+        )
     config = read(options.run)
     tokenizer = load_tokenizer(
         str(options.run / "tokenizer.json"), config.shape.vocab, texts=lambda: ()
