@@ -94,7 +94,8 @@ def test_the_readme_lists_every_preset_with_its_parameters_and_setting():
             unit = {"k": 1e3, "M": 1e6, "B": 1e9}[printed[1]]
             # Half of the last digit that is printed.
             assert float(printed[0]) == pytest.approx(number / unit, rel=5e-3), preset
-        assert size == f"{setting.steps:,} x {setting.batch_size} x {setting.sequence_length}"
+        steps = setting.steps_for(SHAPES[preset])
+        assert size == f"{steps:,} x {setting.batch_size} x {setting.sequence_length}"
         assert schedule == setting.schedule
 
 

@@ -7,13 +7,20 @@ import io
 import itertools
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import tyro
 
-from .errors import UserError
+from .errors import UserError, shown_in_one_line
 
 T = TypeVar("T")
+
+
+def run(options: type[T], script: Callable[[T], str], arguments: list[str] | None) -> None:
+    """Prints what a script, named as its function, says of its options."""
+    with shown_in_one_line(script.__name__):
+        print(script(parse(options, f"examples.pretrain.{script.__name__}", arguments)))
 
 
 def parse(options: type[T], module: str, arguments: list[str] | None, default: Any = None) -> T:

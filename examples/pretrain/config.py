@@ -102,7 +102,7 @@ def defaults(preset: str, optimizer: str) -> Config:
         schedule=setting.schedule,  # pyright: ignore[reportArgumentType]
         warmup=setting.warmup,
         final_fraction=setting.final_fraction,
-        steps=setting.steps,
+        steps=setting.steps_for(SHAPES[preset]),
         batch_size=setting.batch_size,
         sequence_length=setting.sequence_length,
         data=setting.data,

@@ -5,6 +5,7 @@ standard library. It differs between Python versions, as its hash shows.
 """
 
 import dataclasses
+import functools
 import glob
 import gzip
 import hashlib
@@ -16,13 +17,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import UserError
+from .errors import UserError, one_line
 from .hub import text_of
 
 # Tests and encodings' tables are hardly text; idlelib and lib2to3 are not installed everywhere.
 EXCLUDED = {
     "test", "tests", "idlelib", "lib2to3", "encodings", "site-packages", "dist-packages",
-    "__pycache__", "idle_test",
+    "__pycache__",
 }  # fmt: skip
 VALIDATION = 20  # one in so many documents
 
@@ -32,7 +33,10 @@ class Corpus:
     train: list[str]
     validation: list[str]
     about: str
-    hash: str
+
+    @functools.cached_property
+    def hash(self) -> str:
+        return _sha256([*self.train, "", *self.validation])
 
 
 def load_corpus(spec: str, text_field: str) -> Corpus:
@@ -67,8 +71,12 @@ def _split(documents: list[tuple[str, str]], about: str) -> Corpus:
         chosen = set(ranked[: math.ceil(len(documents) / VALIDATION)])
         train = [text for i, (_, text) in enumerate(documents) if i not in chosen]
         validation = [text for i, (_, text) in enumerate(documents) if i in chosen]
-        about += f", {len(train):,} documents for training, {len(validation):,} for validation"
-    return Corpus(train, validation, about, _sha256([*train, "", *validation]))
+        about += _counted(train, validation)
+    return Corpus(train, validation, about)
+
+
+def _counted(train: list[str], validation: list[str]) -> str:
+    return f", {len(train):,} documents for training, {len(validation):,} for validation"
 
 
 def _cut(text: str) -> tuple[str, str]:
@@ -144,7 +152,7 @@ def _saved_dataset(folder: Path, text_field: str) -> Corpus:
     try:
         loaded = datasets.load_from_disk(str(folder))
     except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"--data hf:{folder} is not what save_to_disk wrote: {reason}") from None
     splits = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
     if "train" not in splits:
@@ -161,5 +169,4 @@ def _saved_dataset(folder: Path, text_field: str) -> Corpus:
     if "validation" not in documents:
         return _split(documents["train"], str(folder))
     train, validation = ([text for _, text in documents[s]] for s in ("train", "validation"))
-    about = f"{folder}, {len(train):,} documents for training, {len(validation):,} for validation"
-    return Corpus(train, validation, about, _sha256([*train, "", *validation]))
+    return Corpus(train, validation, f"{folder}{_counted(train, validation)}")

@@ -8,7 +8,7 @@ import dataclasses
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +144,7 @@ def from_stream(
         # Skipping after the split: before it, each of n processes would skip an nth of them, and
         # train on the rest where the stream is split by files.
         part = split_dataset_by_node(train, shard_index, shard_count).skip(skipped)
-        stream = hub.TokenStream(
+        stream = TokenStream(
             part, tokenizer, text_field, batch_size // shard_count, length, shard_count
         )
         return iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=2))
@@ -170,6 +170,78 @@ class Windows(grain.sources.RandomAccessDataSource):
     def __getitem__(self, index: int) -> np.ndarray:
         start = int(index) * self.length
         return self.tokens[start : start + self.length + 1].astype(np.int32)
+
+
+class TokenStream(grain.IterDataset):
+    """Batches [sequences, length + 1] from a stream of texts, in the stream's own order.
+
+    Its position is the stream's state and the tokens read ahead, so it resumes to the token. It
+    cannot be split by index: another number of processes would read other documents.
+    """
+
+    def __init__(
+        self, records, tokenizer, field: str, sequences: int, length: int, shards: int = 1
+    ):
+        super().__init__()
+        self.records, self.tokenizer, self.field = records, tokenizer, field
+        self.sequences, self.length, self.shards = sequences, length, shards
+
+    def __iter__(self) -> grain.DatasetIterator:
+        return _TokenStreamIterator(self)
+
+
+class _TokenStreamIterator(grain.DatasetIterator):
+    def __init__(self, stream: TokenStream):
+        super().__init__()
+        self.stream = stream
+        self.ahead = np.zeros(0, np.int32)
+        self._begin(epoch=0, resumed=False)
+
+    def _begin(self, epoch: int, resumed: bool) -> None:
+        self.epoch = epoch
+        self.stream.records.set_epoch(epoch)  # a state of another epoch is not taken up
+        self.texts = self._texts(found=resumed)
+
+    def _texts(self, found: bool) -> Iterator[str]:
+        """`found`: a record was read before, perhaps the last of its epoch."""
+        while True:
+            for record in self.stream.records:
+                found = True
+                yield hub.text_of(record, self.stream.field, "the dataset")
+            if not found:
+                raise UserError("the dataset holds no records")
+            self.epoch += 1
+            self.stream.records.set_epoch(self.epoch)  # and it begins anew
+            found = False
+
+    def __next__(self) -> np.ndarray:
+        sequences, length = self.stream.sequences, self.stream.length
+        parts = [self.ahead]
+        while sum(map(len, parts)) < sequences * length + 1:
+            # One text at a time: the state of the stream is that after this text.
+            parts.append(_tokens([next(self.texts)], self.stream.tokenizer))
+        tokens = np.concatenate(parts)
+        self.ahead = tokens[sequences * length :]
+        windows = Windows(tokens, length)
+        return np.stack([windows[i] for i in range(sequences)])
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "stream": self.stream.records.state_dict(),
+            "epoch": self.epoch,
+            "ahead": self.ahead.tolist(),
+            "shards": self.stream.shards,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        if state["shards"] != self.stream.shards:
+            raise UserError(
+                "a streamed dataset resumes exactly only with as many processes as before, "
+                f"{state['shards']}, not {self.stream.shards}: start so many, or train on files"
+            )
+        self.ahead = np.array(state["ahead"], np.int32)
+        self.stream.records.load_state_dict(state["stream"])
+        self._begin(state["epoch"], resumed=True)
 
 
 def _tokens(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:

@@ -10,6 +10,11 @@ class UserError(Exception):
     """A message that says what is wrong and what to do."""
 
 
+def one_line(error: Exception) -> str:
+    """What another library says is wrong, for a message of one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 @contextlib.contextmanager
 def shown_in_one_line(program: str) -> Iterator[None]:
     """Ends the program with status 2 and one line at a `UserError`."""

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from . import cli, runs
 from .config import read
-from .errors import UserError, shown_in_one_line
+from .errors import UserError
 from .hf import huggingface_config, to_huggingface
 
 
@@ -32,9 +32,7 @@ class Export:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    with shown_in_one_line("export"):
-        options = cli.parse(Export, "examples.pretrain.export", arguments)
-        print(export(options))
+    cli.run(Export, export, arguments)
 
 
 def export(options: Export) -> str:

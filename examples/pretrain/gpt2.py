@@ -17,7 +17,7 @@ from .errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Gpt2Shape:
+class Gpt2Shape(layers.Shape):
     """The shape of a GPT-2."""
 
     vocab: int
@@ -35,10 +35,6 @@ class Gpt2Shape:
     weights, which Megatron-LM drops too."""
     remat: bool = False
     """Compute activations again in the backward pass, to save memory."""
-
-    @property
-    def stacked(self) -> bool:
-        return self.layers >= layers.STACKED_FROM
 
     @property
     def model(self) -> "type[Gpt2]":

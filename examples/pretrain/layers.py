@@ -21,6 +21,16 @@ INITIAL = nnx.initializers.normal(0.02)  # GPT-2's, and the default of Hugging F
 VOCABULARY_AXIS = {"embed_tokens/embedding": 0, "wte/embedding": 0, "lm_head/kernel": 1}
 
 
+class Shape:
+    """What the models' shapes share."""
+
+    layers: int
+
+    @property
+    def stacked(self) -> bool:
+        return self.layers >= STACKED_FROM
+
+
 def pad_vocab(vocab: int) -> int:
     """The next multiple of 128, which TPUs' tiles and most meshes divide."""
     return -(-vocab // 128) * 128

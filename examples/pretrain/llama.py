@@ -15,7 +15,7 @@ from . import layers
 
 
 @dataclasses.dataclass(frozen=True)
-class LlamaShape:
+class LlamaShape(layers.Shape):
     """The shape of a LLaMA."""
 
     vocab: int
@@ -32,10 +32,6 @@ class LlamaShape:
     """Rate after attention and MLP; the papers use none."""
     remat: bool = False
     """Compute activations again in the backward pass, to save memory."""
-
-    @property
-    def stacked(self) -> bool:
-        return self.layers >= layers.STACKED_FROM
 
     @property
     def model(self) -> "type[Llama]":

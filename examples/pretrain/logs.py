@@ -3,13 +3,14 @@
 import contextlib
 import json
 import math
-import os
 import statistics
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 from tensorboardX import SummaryWriter
+
+from .files import write_whole
 
 
 class Log:
@@ -18,9 +19,7 @@ class Log:
     def __init__(self, out: Path, resumed_step: int = 0):
         self.path = out / "log.jsonl"
         self.kept = [r for r in read(out) if r["step"] <= resumed_step]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(_line(record) for record in self.kept))
-        os.replace(temporary, self.path)
+        write_whole(self.path, "".join(_line(record) for record in self.kept))
         self.file = self.path.open("a")
         # TensorBoard hides what a resumed run writes anew.
         purge = resumed_step + 1 if resumed_step else None

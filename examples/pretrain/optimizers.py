@@ -89,73 +89,52 @@ def _gradpower_lion(learning_rate, weight_decay, mask, p, b1, b2):
     return gradpow.gradpower(optax.lion(learning_rate, b1, b2, None, weight_decay, mask), p)
 
 
-def _cautious_muon(learning_rate, weight_decay, mask, beta, consistent_rms, b1, b2, eps):
-    # No decay inside, where it would be masked too.
-    muon = _muonpower(
-        learning_rate, 1.0, beta=beta, consistent_rms=consistent_rms, b1=b1, b2=b2, eps=eps,
-        weight_decay=0.0,
-    )  # fmt: skip
-    decay = decay_stepped_weights(lambda count: learning_rate(count) * weight_decay, mask)
-    return optax.chain(gradpow.cautious(muon), decay)
-
-
 _muonpower = functools.partial(gradpow.muonpower, hidden=hidden_matrices)
 _muon = functools.partial(_muonpower, p=1.0)  # with the power 1 it is Muon itself
+
+
+@_decay_after  # within Cautious the decay would be masked too
+def _cautious_muon(learning_rate, **hyper):
+    return gradpow.cautious(_muon(learning_rate, weight_decay=0.0, **hyper))
 
 
 class Optimizer(NamedTuple):
     factory: Callable[..., optax.GradientTransformation]  # of rate, weight_decay, mask, **hyper
     hyper: dict[str, float]
-    source: str
     normalises: bool = False  # per tensor, and so per layer where layers are stacked
 
 
-ADAM = {"b1": 0.9, "b2": 0.95, "eps": 1e-8}
-MUON = {"beta": 0.95, "consistent_rms": 0.2, **ADAM}
-STACEY = {"b1": 0.9, "b2": 0.99, "alpha": 0.01, "tau": 0.001}
-AMS = {"b1": 0.9, "b2": 0.95, "eps": 1e-6}
+ADAM = {"b1": 0.9, "b2": 0.95, "eps": 1e-8}  # GradPower, Section 3.1
+MUON = {"beta": 0.95, "consistent_rms": 0.2, **ADAM}  # Moonlight, as in GradPower, Appendix B.2
+LION = {"b1": 0.95, "b2": 0.98}  # S3, appendix, for language models
+STACEY = {"b1": 0.9, "b2": 0.99, "alpha": 0.01, "tau": 0.001}  # STACEY, Table 7
+AMS = {"b1": 0.9, "b2": 0.95, "eps": 1e-6}  # AMS, Table 3
 OPTIMIZERS: dict[str, Optimizer] = {
     # baselines
-    "adamw": Optimizer(optax.adamw, ADAM, "GradPower, Section 3.1"),
-    "adam": Optimizer(_decay_in_gradient(optax.adam), ADAM, "the decay is an L2 penalty"),
-    "sgd": Optimizer(_decay_in_gradient(optax.sgd), {"momentum": 0.9}, "an L2 penalty too"),
-    "lion": Optimizer(optax.lion, {"b1": 0.95, "b2": 0.98}, "S3, appendix, for language models"),
-    "muon": Optimizer(_muon, MUON, "Moonlight, as in GradPower, Appendix B.2"),
-    # GradPower
-    "adampower": Optimizer(gradpow.adampower, {"p": 1.2, **ADAM}, "GradPower, Section 3.1"),
-    "adagradpower": Optimizer(
-        _decay_after(gradpow.adagradpower), {"p": 1.2, "eps": 1e-8}, "GradPower, eq. (4)"
-    ),
-    "sgdpower": Optimizer(
-        _decay_after(gradpow.sgdpower), {"p": 0.5, "momentum": 0.9}, "Powerball at its p = 0.5"
-    ),
-    "muonpower": Optimizer(_muonpower, {"p": 1.2, **MUON}, "GradPower, Appendix B.2"),
-    "gradpower_lion": Optimizer(
-        _gradpower_lion, {"p": 1.2, "b1": 0.95, "b2": 0.98}, "gradpower around Lion"
-    ),
-    # S3
-    "s3": Optimizer(gradpow.s3, {"b": 0.95, "p": 3.0, "eps": 0.0}, "S3, appendix"),
-    # STACEY: Algorithms 2, 3, 4
-    "stacey": Optimizer(
-        gradpow.stacey, {"p": 2.8, "mirror_p": 2.0, **STACEY, "eps": 1e-8}, "STACEY (p, 2), Table 7"
-    ),
-    "stacey_pp": Optimizer(
-        gradpow.stacey, {"p": 3.0, "mirror_p": 3.0, **STACEY, "eps": 1e-8}, "STACEY (p, p), Table 7"
-    ),
-    "stacey_2p": Optimizer(
-        gradpow.stacey, {"p": 2.0, "mirror_p": 2.8, **STACEY, "eps": 0.0}, "STACEY (2, p), Table 7"
-    ),
-    "lp_descent": Optimizer(_decay_after(gradpow.lp_descent), {"p": 3.0}, "STACEY, Algorithm 1"),
-    # AMS, Grams, Cautious
-    "ams": Optimizer(
-        gradpow.ams, {**AMS, "b3": 0.0, "negative_scale": -1.0}, "AMS, Table 3", normalises=True
-    ),
-    "grams": Optimizer(gradpow.grams, AMS, "AMS, Table 3"),
-    "cautious_adam": Optimizer(gradpow.cautious_adam, AMS, "AMS, Table 3", normalises=True),
-    "cautious_lion": Optimizer(
-        gradpow.cautious_lion, {"b1": 0.9, "b2": 0.95}, "AMS, Table 3", normalises=True
-    ),
-    "cautious_muon": Optimizer(_cautious_muon, MUON, "cautious around Muon", normalises=True),
+    "adamw": Optimizer(optax.adamw, ADAM),
+    "adam": Optimizer(_decay_in_gradient(optax.adam), ADAM),
+    "sgd": Optimizer(_decay_in_gradient(optax.sgd), {"momentum": 0.9}),
+    "lion": Optimizer(optax.lion, LION),
+    "muon": Optimizer(_muon, MUON),
+    # GradPower: Section 3.1, eq. (4), Appendix B.2; sgdpower with Powerball's p
+    "adampower": Optimizer(gradpow.adampower, {"p": 1.2, **ADAM}),
+    "adagradpower": Optimizer(_decay_after(gradpow.adagradpower), {"p": 1.2, "eps": 1e-8}),
+    "sgdpower": Optimizer(_decay_after(gradpow.sgdpower), {"p": 0.5, "momentum": 0.9}),
+    "muonpower": Optimizer(_muonpower, {"p": 1.2, **MUON}),
+    "gradpower_lion": Optimizer(_gradpower_lion, {"p": 1.2, **LION}),
+    # S3, appendix
+    "s3": Optimizer(gradpow.s3, {"b": 0.95, "p": 3.0, "eps": 0.0}),
+    # STACEY (p, 2), (p, p), (2, p): Table 7 and Algorithms 2, 3, 4; and Algorithm 1
+    "stacey": Optimizer(gradpow.stacey, {"p": 2.8, "mirror_p": 2.0, **STACEY, "eps": 1e-8}),
+    "stacey_pp": Optimizer(gradpow.stacey, {"p": 3.0, "mirror_p": 3.0, **STACEY, "eps": 1e-8}),
+    "stacey_2p": Optimizer(gradpow.stacey, {"p": 2.0, "mirror_p": 2.8, **STACEY, "eps": 0.0}),
+    "lp_descent": Optimizer(_decay_after(gradpow.lp_descent), {"p": 3.0}),
+    # AMS, Table 3: AMS, Grams, Cautious
+    "ams": Optimizer(gradpow.ams, {**AMS, "b3": 0.0, "negative_scale": -1.0}, normalises=True),
+    "grams": Optimizer(gradpow.grams, AMS),
+    "cautious_adam": Optimizer(gradpow.cautious_adam, AMS, normalises=True),
+    "cautious_lion": Optimizer(gradpow.cautious_lion, {"b1": 0.9, "b2": 0.95}, normalises=True),
+    "cautious_muon": Optimizer(_cautious_muon, MUON, normalises=True),
 }
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from . import cli, logs
 from .config import read
-from .errors import UserError, shown_in_one_line
+from .errors import UserError
 
 # The Okabe-Ito palette, which colour-blind people can tell apart.
 COLORS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999")
@@ -29,13 +29,10 @@ class Plot:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    with shown_in_one_line("plot"):
-        options = cli.parse(Plot, "examples.pretrain.plot", arguments)
-        plot(options)
-    print(f"wrote {options.to}")
+    cli.run(Plot, plot, arguments)
 
 
-def plot(options: Plot) -> None:
+def plot(options: Plot) -> str:
     if not 1 <= len(options.runs) <= len(COLORS):
         raise UserError(f"give 1 to {len(COLORS)} runs, not {len(options.runs)}")
     figure = Figure(figsize=(8, 4), dpi=200, layout="constrained")
@@ -70,6 +67,7 @@ def plot(options: Plot) -> None:
         figure.savefig(options.to)
     except (OSError, ValueError) as error:  # ValueError: a format it does not know
         raise UserError(f"cannot write {options.to}: {error}") from None
+    return f"wrote {options.to}"
 
 
 def _series(records: list[dict], key: str) -> tuple[np.ndarray, np.ndarray]:

@@ -32,7 +32,7 @@ class Setting:
     source: str
     sequence_length: int
     batch_size: int
-    steps: int
+    steps: int | None  # None: 20 tokens a parameter
     warmup: int
     schedule: str
     recipes: dict[str, Recipe]
@@ -42,36 +42,25 @@ class Setting:
     final_fraction: float = 0.1
     eval_every: int = 1000
 
+    def steps_for(self, shape: Shape) -> int:
+        """Counted when asked for: it traces the model."""
+        return self.steps or round(
+            20 * count(shape).total / (self.batch_size * self.sequence_length)
+        )
 
-def _gradpower(preset: str, rate: float, schedule: str = "cosine", **changes: Any) -> Setting:
+
+def _gradpower(rate: float, schedule: str = "cosine", **changes: Any) -> Setting:
     """GradPower, Section 3.1 and Appendix B.1; `rate` from Tables 3 and 4."""
-    same = Recipe(rate, 0.1)
-    batch, length = 512, 256
-    return Setting(
+    setting = Setting(
         source="GradPower, Appendix B.1: 20 tokens a parameter (Chinchilla)",
-        sequence_length=changes.pop("sequence_length", length),
-        batch_size=changes.pop("batch_size", batch),
-        steps=changes.pop("steps", round(20 * count(SHAPES[preset]).total / (batch * length))),
+        sequence_length=256,
+        batch_size=512,
+        steps=None,
         warmup=1000,
         schedule=schedule,
-        recipes=dict.fromkeys(("adamw", "adampower", "muon", "muonpower"), same),
-        **changes,
+        recipes=dict.fromkeys(("adamw", "adampower", "muon", "muonpower"), Recipe(rate, 0.1)),
     )
-
-
-def _nano(**recipes: Recipe) -> Setting:
-    return Setting(
-        source="small enough for a CPU; rates from a coarse grid on the default text",
-        sequence_length=64,
-        batch_size=8,
-        steps=1000,
-        warmup=50,
-        schedule="cosine",
-        recipes=recipes,
-        data="stdlib",
-        tokenizer="bytes",
-        eval_every=100,
-    )
+    return dataclasses.replace(setting, **changes)
 
 
 # Each the best of a grid by factors of about 3, moved until the best is within it: 1,000 steps,
@@ -83,11 +72,20 @@ NANO_RATES = {
     "grams": 1e-2, "cautious_adam": 1e-2, "cautious_lion": 1e-3, "cautious_muon": 1e-2,
 }  # fmt: skip
 _COUPLED = {"adam", "sgd"}  # their L2 penalty is no multiple of the rate
-NANO = _nano(
-    **{
+NANO = Setting(
+    source="small enough for a CPU; rates from a coarse grid on the default text",
+    sequence_length=64,
+    batch_size=8,
+    steps=1000,
+    warmup=50,
+    schedule="cosine",
+    recipes={
         key: Recipe(rate, 0.0 if key in _COUPLED else 3e-4 / rate)
         for key, rate in NANO_RATES.items()
-    }
+    },
+    data="stdlib",
+    tokenizer="bytes",
+    eval_every=100,
 )
 
 _GRAMS = Recipe(6e-3, 0.0)
@@ -121,15 +119,15 @@ SETTINGS: dict[str, Setting] = {
     "llama-nano": NANO,
     "qwen2moe-nano": NANO,
     "gpt2-nano": NANO,
-    "llama-66m": _gradpower("llama-66m", 1e-3),
-    "llama-0.2b": _gradpower("llama-0.2b", 1e-3),
-    "llama-0.25b": _gradpower("llama-0.25b", 8e-4, **_OPENWEBTEXT),
-    "llama-0.4b": _gradpower("llama-0.4b", 6e-4),
-    "llama-1b": _gradpower("llama-1b", 3e-4),
-    "llama-2b": _gradpower("llama-2b", 2e-4),
-    "qwen2moe-0.5b": _gradpower("qwen2moe-0.5b", 6e-4, "wsd"),
-    "qwen2moe-1b": _gradpower("qwen2moe-1b", 3e-4, "wsd"),
-    "qwen2moe-2b": _gradpower("qwen2moe-2b", 2e-4, "wsd"),
+    "llama-66m": _gradpower(1e-3),
+    "llama-0.2b": _gradpower(1e-3),
+    "llama-0.25b": _gradpower(8e-4, **_OPENWEBTEXT),
+    "llama-0.4b": _gradpower(6e-4),
+    "llama-1b": _gradpower(3e-4),
+    "llama-2b": _gradpower(2e-4),
+    "qwen2moe-0.5b": _gradpower(6e-4, "wsd"),
+    "qwen2moe-1b": _gradpower(3e-4, "wsd"),
+    "qwen2moe-2b": _gradpower(2e-4, "wsd"),
     "llama-60m": Setting(
         source="AMS/Grams, Table 3; the shape and the T5 tokenizer are assumed",
         sequence_length=256,

@@ -21,7 +21,7 @@ BALANCE = 0.001  # weight of the load-balancing loss; Qwen2MoE's
 
 
 @dataclasses.dataclass(frozen=True)
-class Qwen2MoeShape:
+class Qwen2MoeShape(layers.Shape):
     """The shape of a Qwen2MoE."""
 
     vocab: int
@@ -44,10 +44,6 @@ class Qwen2MoeShape:
     """Rate after attention and MLP; the paper uses none."""
     remat: bool = False
     """Compute activations again in the backward pass, to save memory."""
-
-    @property
-    def stacked(self) -> bool:
-        return self.layers >= layers.STACKED_FROM
 
     @property
     def model(self) -> "type[Qwen2Moe]":

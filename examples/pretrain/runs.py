@@ -24,7 +24,8 @@ from . import counts
 from .checkpoints import Checkpoints
 from .config import Config, to_json
 from .data import Data
-from .errors import UserError
+from .errors import UserError, one_line
+from .files import write_whole
 from .hardware import device_memory, in_bytes, tree_bytes
 from .optimizers import make_optimizer, make_schedule
 from .step import TrainState, init_state, make_step
@@ -69,7 +70,7 @@ def make_parts(config: Config) -> Parts:
     try:
         model = nnx.eval_shape(lambda: counts.build(config.shape, seed=config.seed, dtype=dtype))
     except (ValueError, TypeError, ZeroDivisionError) as error:
-        raise UserError(f"--shape: {' '.join(str(error).split())}") from None
+        raise UserError(f"--shape: {one_line(error)}") from None
     graphdef, params = nnx.split(model, nnx.Param)
     abstract = jax.eval_shape(lambda params: init_state(params, optimizer), params)
     return Parts(graphdef, optimizer, schedule, abstract)
@@ -125,10 +126,7 @@ def write_config(config: Config, data: Data) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Whole or not at all: a killed process leaves the old file."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(temporary, path)
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def load_model(config: Config, step: int | None = None) -> tuple[int, nnx.Module]:

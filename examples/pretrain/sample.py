@@ -13,7 +13,7 @@ import tyro
 
 from . import cli, runs
 from .config import read
-from .errors import UserError, shown_in_one_line
+from .errors import UserError
 from .generate import generate
 from .tokenizers import load_tokenizer
 
@@ -39,9 +39,7 @@ class Sample:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    with shown_in_one_line("sample"):
-        options = cli.parse(Sample, "examples.pretrain.sample", arguments)
-        print(sample(options))
+    cli.run(Sample, sample, arguments)
 
 
 def sample(options: Sample) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import hub
-from .errors import UserError
+from .errors import UserError, one_line
 
 # Repository, end-of-document token; tokenizer.json of each is in the tokenizers library's format.
 FROM_HUB = {"t5": ("google-t5/t5-base", "</s>"), "gpt2": ("openai-community/gpt2", "<|endoftext|>")}
@@ -96,8 +96,7 @@ def _read(name: str, path: Path, end: str | None = None) -> Tokenizer:
             return Bytes()
         return Subwords(name, tokenizers.Tokenizer.from_file(str(path)), end)
     except Exception as error:  # the library raises Exception itself
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not a tokenizer.json: {reason}") from None
+        raise UserError(f"{path} is not a tokenizer.json: {one_line(error)}") from None
 
 
 def _train(vocab: int, texts: Iterable[str]) -> Tokenizer:

@@ -7,7 +7,6 @@ python -m examples.pretrain.train --preset llama-66m --optimizer adampower --dry
 python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
 """
 
-import math
 import signal
 import sys
 import time
@@ -55,7 +54,7 @@ class Trainer:
         self.config, self.parts, self.data, self.console = config, parts, data, console
         self.batches = data.batches(config.batch_size, seed=config.seed)
         self.checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
-        self.done, self.validation, self.numbers = 0, math.nan, ""
+        self.done, self.numbers = 0, ""
         self.state = self.resume() if config.resumes else self.parts.init(config)
         runs.write_config(config, data)  # not before a resumed run is known to go on
         self.log = logs.Log(config.out, self.done)
@@ -114,10 +113,9 @@ class Trainer:
                 if validates or stopping or self.done % every == 0:
                     status = self.look() or status
                     bar.update(task, completed=self.done, numbers=self.numbers)
-                if validates:
-                    self.validate()
+                validation = self.validate() if validates else None
                 if saves or stopping:
-                    self.save(validated=validates)
+                    self.save(validation)
                 if stopping and not last:
                     status = f"stopped by {signal.Signals(stopping).name}"
         return self.finish(status, time.perf_counter() - start)
@@ -145,20 +143,20 @@ class Trainer:
             return f"diverged: {in_row:.0f} gradients in a row were not finite at step {self.done}"
         return None
 
-    def validate(self) -> None:
-        self.validation = float(self.evaluate(self.state.params))
-        self.log.write(self.done, validation_loss=self.validation)
+    def validate(self) -> float:
+        loss = float(self.evaluate(self.state.params))
+        self.log.write(self.done, validation_loss=loss)
         self.log.flush()
         self.console.print(
-            f"step {self.done}: validation loss {self.validation:.4f}, {self.numbers}, "
+            f"step {self.done}: validation loss {loss:.4f}, {self.numbers}, "
             f"{self.spikes.count} spikes"
         )
         self.meter.restart()
+        return loss
 
-    def save(self, validated: bool) -> None:
+    def save(self, validation: float | None) -> None:
         about = {"batches": self.batches.get_state(), "corpus": self.data.hash}
-        loss = self.validation if validated else None
-        self.checkpoints.save(self.done, self.state, about, loss)
+        self.checkpoints.save(self.done, self.state, about, validation)
         self.meter.restart()
 
     def finish(self, status: str, seconds: float) -> dict[str, Any]:
