@@ -39,6 +39,7 @@ from examples.pretrain import counts, layers
 from examples.pretrain.errors import UserError
 from examples.pretrain.generate import generate
 from examples.pretrain.hf import from_huggingface, huggingface_config, to_huggingface
+from examples.pretrain.names import name_of
 from examples.pretrain.presets import SHAPES
 from examples.pretrain.step import cross_entropy
 
@@ -178,7 +179,7 @@ def test_operations_are_those_that_the_compiler_counts(preset):
     shape = dataclasses.replace(SHAPES[preset], width=256)
     graphdef, params = nnx.split(nnx.eval_shape(lambda: counts.build(shape)))
     tokens = jax.ShapeDtypeStruct((1, 129), jnp.int32)
-    gradient = jax.jit(jax.grad(lambda p, t: cross_entropy(graphdef, p, t)[0]))
+    gradient = jax.jit(jax.grad(lambda p, t: cross_entropy(graphdef, p, t)[0].mean()))
     compiled = gradient.lower(params, tokens).compile().cost_analysis()["flops"] / 128
     # The compiled attention computes what the mask hides, and norms and softmax count there.
     hidden = 6 * shape.layers * shape.width * 128
@@ -205,11 +206,13 @@ def test_padded_tokens_have_no_probability_and_no_gradient(name):
     assert logits.shape[-1] == 128
     assert np.all(nnx.softmax(logits)[..., shape.vocab :] == 0)
     graphdef = graphdef_of(shape)
-    gradient = jax.jit(jax.grad(lambda p: cross_entropy(graphdef, p, jnp.asarray(TOKENS))[0]))
+    gradient = jax.jit(
+        jax.grad(lambda p: cross_entropy(graphdef, p, jnp.asarray(TOKENS))[0].mean())
+    )
     tables = [
-        np.moveaxis(np.asarray(x), layers.VOCABULARY_AXIS[counts.name_of(path)], 0)
+        np.moveaxis(np.asarray(x), layers.VOCABULARY_AXIS[name_of(path)], 0)
         for path, x in jax.tree.leaves_with_path(gradient(params))
-        if counts.name_of(path) in layers.VOCABULARY_AXIS
+        if name_of(path) in layers.VOCABULARY_AXIS
     ]
     for table in tables:
         assert np.all(table[shape.vocab :] == 0)
@@ -301,7 +304,8 @@ def test_remat_gives_the_same_loss_and_gradients_in_less_memory(name):
         tokens = jnp.tile(jnp.asarray(TOKENS), (4, 4))
 
         def loss(params):
-            return sum(cross_entropy(graphdef, params, tokens, jax.random.key(0)))
+            losses, auxiliary = cross_entropy(graphdef, params, tokens, jax.random.key(0))
+            return losses.mean() + auxiliary
 
         compiled = jax.jit(jax.value_and_grad(loss)).lower(tiny_params(name)).compile()
         return compiled(tiny_params(name)), compiled.memory_analysis().temp_size_in_bytes
@@ -317,7 +321,7 @@ def test_parameters_start_as_hugging_face_starts_them():
     shape = TINY["gpt2-8"]
     params = jax.jit(lambda: nnx.state(counts.build(shape, seed=1)))()
     for path, x in jax.tree.leaves_with_path(params):
-        name = counts.name_of(path)
+        name = name_of(path)
         if x.ndim > 2 or name.endswith("embedding"):
             deviation = 0.02 / 4 if "c_proj" in name else 0.02
             np.testing.assert_allclose(jnp.std(x), deviation, rtol=0.05)  # of 8192 and more

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from examples.pretrain import counts
+from examples.pretrain.names import name_of
 from examples.pretrain.presets import SHAPES
 from examples.pretrain.qwen2moe import MixtureOfExperts
 
@@ -84,7 +85,7 @@ def test_load_balancing_loss_moves_the_router():
     graphdef, params = mixture()
     x = jax.random.normal(jax.random.key(1), (3, 16, 8))
     gradient = jax.jit(jax.grad(lambda params: nnx.merge(graphdef, params)(x)[1]))(params)
-    moved = {counts.name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
+    moved = {name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
     assert moved == {"gate/kernel"}
 
 
@@ -92,8 +93,8 @@ def test_the_output_moves_the_router_too():
     graphdef, params = mixture()
     x = jax.random.normal(jax.random.key(1), (3, 16, 8))
     gradient = jax.jit(jax.grad(lambda params: nnx.merge(graphdef, params)(x)[0].sum()))(params)
-    moved = {counts.name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
-    assert moved == {counts.name_of(path) for path, _ in jax.tree.leaves_with_path(params)}
+    moved = {name_of(path) for path, g in jax.tree.leaves_with_path(gradient) if g.any()}
+    assert moved == {name_of(path) for path, _ in jax.tree.leaves_with_path(params)}
 
 
 def test_the_router_computes_in_float32_under_bfloat16():

@@ -11,6 +11,7 @@ from examples.pretrain import counts
 from examples.pretrain.errors import UserError
 from examples.pretrain.gpt2 import Gpt2Shape
 from examples.pretrain.llama import LlamaShape
+from examples.pretrain.names import name_of
 from examples.pretrain.optimizers import (
     OPTIMIZERS,
     decays,
@@ -47,7 +48,7 @@ def make(optimizer, rate, stacked=False, weight_decay=0.01, clip=1.0):
 
 def leaves_by_name(shape):
     return {
-        counts.name_of(path): leaf
+        name_of(path): leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(counts.abstract_params(shape))
     }
 

@@ -51,7 +51,7 @@ def assert_same_bits(a, b):
 
 def gradient(params):
     graphdef, _ = model()
-    return jax.grad(lambda params: cross_entropy(graphdef, params, TOKENS)[0])(params)
+    return jax.grad(lambda params: cross_entropy(graphdef, params, TOKENS)[0].mean())(params)
 
 
 def test_accumulated_parts_give_the_gradient_of_the_whole_batch():
@@ -70,7 +70,7 @@ def test_the_metrics_are_those_of_the_gradient_and_the_update():
     _, metrics = train(optax.sgd(0.5))
     graphdef, _ = model()
     np.testing.assert_allclose(
-        metrics["loss"], cross_entropy(graphdef, params, TOKENS)[0], rtol=1e-6
+        metrics["loss"], cross_entropy(graphdef, params, TOKENS)[0].mean(), rtol=1e-6
     )
     # float32 sums over 4,000 squares
     np.testing.assert_allclose(metrics["grad_norm"], np.linalg.norm(grads), rtol=1e-5)
@@ -145,7 +145,7 @@ def test_the_parts_of_a_batch_draw_different_masks():
 def test_validation_is_the_mean_over_all_sequences_whatever_the_batches(batch_size):
     graphdef, params = model()
     evaluate = make_evaluate(graphdef, TOKENS, batch_size)
-    expected = cross_entropy(graphdef, params, TOKENS)[0]
+    expected = cross_entropy(graphdef, params, TOKENS)[0].mean()
     np.testing.assert_allclose(evaluate(params), expected, rtol=1e-6)
 
 

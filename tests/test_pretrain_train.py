@@ -36,7 +36,7 @@ def arguments(out, text, *more, steps=40):
         "--out": out, "--data": text, "--cache": out.parent / "cache", "--steps": steps,
         "--warmup": 2, "--shape.width": 16, "--shape.ff": 32, "--shape.layers": 1,
         "--batch-size": 4, "--sequence-length": 16, "--eval-every": 10, "--save-every": 10,
-        "--eval-sequences": 8, "--log-every": 7,
+        "--eval-sequences": 8, "--log-every": 7, "--mesh.fsdp": 1,
     }  # fmt: skip
     return [str(part) for pair in fixed.items() for part in pair] + [str(part) for part in more]
 

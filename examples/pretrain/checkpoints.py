@@ -18,8 +18,9 @@ import orbax.checkpoint as ocp
 from jax import lax
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policy
 
-from .counts import name_of
+from . import hosts
 from .errors import UserError
+from .names import name_of
 
 Leaves = dict[str, jax.Array]
 
@@ -163,6 +164,8 @@ class Checkpoints:
             )["state"]
         except Exception as error:  # whatever a damaged file makes tensorstore raise
             reason = type(error).__name__
+        # Each process reads its own shares, and may be alone with what is wrong.
+        reason = next(filter(None, hosts.gather(reason)), "")
         reason = reason or self._difference(leaves, about["leaves"])
         if reason:
             raise self._damaged(step, reason)  # without the cause, whose frames hold the leaves
@@ -208,10 +211,16 @@ class Checkpoints:
             while target.exists():
                 number += 1
                 target = self.folder.with_name(f"checkpoint-{later}-set-aside-{number}")
-            shutil.move(self.folder / str(later), target)
+            if hosts.is_first():
+                shutil.move(self.folder / str(later), target)
             moved.append(str(target))
+        hosts.agreed(lambda: None)
         self.manager.reload()
         return moved
+
+    def reached_preemption(self, step: int) -> bool:
+        """Whether the processes, of which one got SIGTERM, have agreed to stop after this step."""
+        return self.manager.reached_preemption(step)
 
     def close(self) -> None:
         self.manager.wait_until_finished()

@@ -9,8 +9,10 @@ import tyro
 
 from . import cli
 from .errors import UserError
+from .hosts import Launch
 from .optimizers import OPTIMIZERS
 from .presets import SHAPES, Shape, get_recipe, get_setting
+from .sharding import MeshShape
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Config:
     """The run's folder."""
     shape: tyro.conf.AvoidSubcommands[Shape]
     """The model's shape."""
+    mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
+    """How the devices share the work."""
+    launch: Launch = dataclasses.field(default_factory=Launch)
+    """How several processes find each other."""
     accumulate: int = 1
     """Parts into which each batch is cut, to save memory."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -75,6 +81,9 @@ class Config:
     """Folder for compiled programs and tokenised text."""
     resume: tyro.conf.FlagCreatePairsOff[bool] = False
     """Go on with the run in --out, with its own configuration, from its newest checkpoint."""
+    resume_or_start: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Like --resume where --out holds a run, else begin one: for job managers that start the same
+    command again."""
     resume_from: int | None = None
     """Like --resume, from this checkpoint; newer ones are set aside, not deleted."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -85,8 +94,9 @@ class Config:
         return self.resume or self.resume_from is not None
 
 
+RESUMES = ("--resume", "--resume-from", "--resume-or-start")
 # Asked of one start, not of the run.
-OF_THE_START = ("resume", "resume_from", "dry_run", "cache")
+OF_THE_START = ("resume", "resume_or_start", "resume_from", "dry_run", "cache", "launch")
 
 
 def defaults(preset: str, optimizer: str) -> Config:
@@ -118,10 +128,11 @@ def parse(arguments: list[str]) -> Config:
     """Reads the command line twice: first for what sets the defaults, then over these."""
     first = _Peek(arguments)
     out = first.value("--out")
-    if first.has("--resume") or first.has("--resume-from"):
-        if out is None:
-            raise UserError("--resume needs --out: the folder of the run to go on with")
-        default = read(Path(out))
+    if (resume := next(filter(first.has, RESUMES), None)) and out is None:
+        raise UserError(f"{resume} needs --out: the folder of the run to go on with")
+    holds_run = out is not None and (Path(out) / "config.json").exists()
+    if out is not None and resume and (holds_run or resume != "--resume-or-start"):
+        default = dataclasses.replace(read(Path(out)), resume=True)
     else:
         preset = first.value("--preset") or "llama-nano"
         default = defaults(preset, first.value("--optimizer") or "adamw")
@@ -133,6 +144,24 @@ def parse(arguments: list[str]) -> Config:
         )
     check(config)
     return config
+
+
+def peek_launch(arguments: list[str]) -> Launch:
+    """How to find the other processes, before anything else is known."""
+    peek = _Peek(arguments)
+
+    def number(flag: str) -> int | None:
+        value = peek.value(flag)
+        try:
+            return None if value is None else int(value)
+        except ValueError:
+            raise UserError(f"{flag} takes a whole number, not {value}") from None
+
+    return Launch(
+        peek.value("--launch.coordinator"),
+        number("--launch.processes"),
+        number("--launch.process"),
+    )
 
 
 class _Peek:
@@ -183,7 +212,8 @@ def read(out: Path) -> Config:
         fields = json.loads(path.read_text())["config"]
         default = defaults(fields["preset"], fields["optimizer"])
         shape = dataclasses.replace(default.shape, **fields.pop("shape"))
-        return dataclasses.replace(default, **(fields | {"out": out, "shape": shape}))
+        mesh = MeshShape(**fields.pop("mesh"))
+        return dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
     except FileNotFoundError:
         raise UserError(f"{out} holds no run: there is no {path.name} in it") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from .layers import VOCABULARY_AXIS, pad_vocab
+from .names import name_of
 
 
 class Counts(NamedTuple):
@@ -25,11 +26,6 @@ def build(shape: Any, *, seed: int = 0, dtype: Any = jnp.float32) -> Any:
 
 def abstract_params(shape: Any) -> nnx.State:
     return nnx.split(nnx.eval_shape(lambda: build(shape)), nnx.Param)[1]
-
-
-def name_of(path: Any) -> str:
-    """A parameter's name from its path in a tree: layers/0/self_attn/q_proj/kernel."""
-    return jax.tree_util.keystr(path, simple=True, separator="/").removesuffix("/value")
 
 
 @functools.cache

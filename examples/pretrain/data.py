@@ -15,7 +15,7 @@ from typing import Any
 import grain
 import numpy as np
 
-from . import hub
+from . import hosts, hub
 from .corpus import Corpus, load_corpus
 from .errors import UserError
 from .tokenizers import Bytes, Tokenizer, load_tokenizer
@@ -46,6 +46,28 @@ class Data:
         if batch_size % shard_count:
             raise UserError(f"--batch-size {batch_size} must be a multiple of {shard_count}")
         return self.iterate(batch_size, seed, shard_index, shard_count)
+
+    def position(self, batches: grain.DatasetIterator, shard_index: int) -> dict[str, Any]:
+        """Where all processes are in the data, for a checkpoint."""
+        state = batches.get_state()
+        if self.elastic:
+            return state
+        return {str(index): state for index, state in hosts.gather([shard_index, state])}
+
+    def go_on(
+        self,
+        batches: grain.DatasetIterator,
+        position: dict[str, Any],
+        shard_index: int,
+        shard_count: int,
+    ) -> None:
+        """Puts `batches` where a checkpoint was."""
+        if not self.elastic and len(position) != shard_count:
+            raise UserError(
+                "a streamed dataset resumes exactly only with its data shared out as before, over "
+                f"{len(position)} processes, not {shard_count}: start so many, or train on files"
+            )
+        batches.set_state(position if self.elastic else position[str(shard_index)])
 
 
 def load(
@@ -144,16 +166,14 @@ def from_stream(
         # Skipping after the split: before it, each of n processes would skip an nth of them, and
         # train on the rest where the stream is split by files.
         part = split_dataset_by_node(train, shard_index, shard_count).skip(skipped)
-        stream = TokenStream(
-            part, tokenizer, text_field, batch_size // shard_count, length, shard_count
-        )
+        stream = TokenStream(part, tokenizer, text_field, batch_size // shard_count, length)
         return iter(grain.experimental.ThreadPrefetchIterDataset(stream, prefetch_buffer_size=2))
 
     digest = hashlib.sha256(name.encode() + chosen.tobytes()).hexdigest()
     summary = (
         f"data: {name}, streamed in its own order ({tokenizer.name}), {len(chosen)} validation "
         f"sequences of {'its training' if validation is None else 'its validation'} split, hash "
-        f"{digest[:12]}"
+        f"{digest[:12]}; resumes exactly only on as many processes"
     )
     return Data(tokenizer, chosen, digest, summary, False, iterate)
 
@@ -176,15 +196,13 @@ class TokenStream(grain.IterDataset):
     """Batches [sequences, length + 1] from a stream of texts, in the stream's own order.
 
     Its position is the stream's state and the tokens read ahead, so it resumes to the token. It
-    cannot be split by index: another number of processes would read other documents.
+    cannot be split by index: another number of shards would read other documents.
     """
 
-    def __init__(
-        self, records, tokenizer, field: str, sequences: int, length: int, shards: int = 1
-    ):
+    def __init__(self, records, tokenizer, field: str, sequences: int, length: int):
         super().__init__()
         self.records, self.tokenizer, self.field = records, tokenizer, field
-        self.sequences, self.length, self.shards = sequences, length, shards
+        self.sequences, self.length = sequences, length
 
     def __iter__(self) -> grain.DatasetIterator:
         return _TokenStreamIterator(self)
@@ -230,15 +248,9 @@ class _TokenStreamIterator(grain.DatasetIterator):
             "stream": self.stream.records.state_dict(),
             "epoch": self.epoch,
             "ahead": self.ahead.tolist(),
-            "shards": self.stream.shards,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        if state["shards"] != self.stream.shards:
-            raise UserError(
-                "a streamed dataset resumes exactly only with as many processes as before, "
-                f"{state['shards']}, not {self.stream.shards}: start so many, or train on files"
-            )
         self.ahead = np.array(state["ahead"], np.int32)
         self.stream.records.load_state_dict(state["stream"])
         self._begin(state["epoch"], resumed=True)

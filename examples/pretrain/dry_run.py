@@ -3,8 +3,7 @@
 import statistics
 import time
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -15,8 +14,7 @@ from .hardware import device_memory, in_bytes, matrix_rate, tree_bytes
 LONGEST_STEP = 20.0  # seconds; slower steps are not tried
 
 
-def dry_run(config: Config, console: Console) -> None:
-    parts = runs.make_parts(config)
+def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
     start = time.perf_counter()
     with console.status("compiling"):
         step = runs.compile_step(parts, config)
@@ -32,10 +30,10 @@ def dry_run(config: Config, console: Console) -> None:
     table = Table(box=None, show_header=False)
     rows = {
         "parameters": f"{counts.count(config.shape).total:,}",
-        "memory, parameters": in_bytes(tree_bytes(state.params)),
-        "memory, optimizer state": in_bytes(tree_bytes(state.opt_state)),
-        "memory, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
-        "memory, in all": f"{in_bytes(needed)} of {in_bytes(device_memory())}",
+        "memory of a device, parameters": in_bytes(tree_bytes(state.params)),
+        "memory of a device, optimizer state": in_bytes(tree_bytes(state.opt_state)),
+        "memory of a device, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
+        "memory of a device, in all": f"{in_bytes(needed)} of {in_bytes(device_memory())}",
         "steps": f"{config.steps:,}",
         "tokens": f"{tokens:,}",
         "operations a step": f"{step_flops:.3g}",
@@ -49,7 +47,7 @@ def dry_run(config: Config, console: Console) -> None:
 
 def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, config: Config) -> str:
     """From steps that are run; from the rate of matrix products where they would not fit."""
-    least = step_flops / matrix_rate()
+    least = step_flops / matrix_rate() / parts.mesh.size
     if needed > device_memory():
         return (
             f"at least {in_time(least * config.steps)}, but it does not fit in memory: give a "
@@ -59,7 +57,8 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
         return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
     state = parts.init(config)
     shape = (config.batch_size, config.sequence_length + 1)
-    tokens = jax.random.randint(jax.random.key(0), shape, 0, config.shape.vocab, jnp.int32)
+    tokens = np.random.default_rng(0).integers(config.shape.vocab, size=shape, dtype=np.int32)
+    tokens = parts.put_whole(tokens)
     seconds = []
     while len(seconds) < 30 and sum(seconds) < LONGEST_STEP:
         start = time.perf_counter()

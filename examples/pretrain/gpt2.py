@@ -64,7 +64,8 @@ class Mlp(nnx.Module):
         self.c_proj = layers.linear(hidden, shape.width, kernel_init=residual(shape), **make)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.c_proj(nnx.gelu(self.c_fc(x), approximate=True))
+        hidden = nnx.gelu(self.c_fc(x), approximate=True)
+        return self.c_proj(layers.constrain(hidden, "batch", None, "hidden"))
 
 
 def residual(shape: Gpt2Shape) -> nnx.Initializer:

@@ -1,5 +1,6 @@
 """Rates and memory of the devices: peak rates for MFU, and what is measured for expectations."""
 
+import math
 import os
 import time
 from typing import Any
@@ -38,15 +39,17 @@ def peak_flops(given: float = 0.0) -> float | None:
 
 
 def device_memory() -> int:
-    """Bytes of one device's memory; on a CPU, of the machine's."""
-    stats = jax.devices()[0].memory_stats()
+    """Bytes of one device's memory; CPU devices share the machine's."""
+    stats = jax.local_devices()[0].memory_stats()
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"]
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // jax.local_device_count()
 
 
 def tree_bytes(tree: Any) -> int:
-    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+    """Bytes on each device, of abstract arrays with shardings."""
+    leaves = jax.tree.leaves(tree)
+    return sum(math.prod(x.sharding.shard_shape(x.shape)) * x.dtype.itemsize for x in leaves)
 
 
 def in_bytes(number: float) -> str:

@@ -12,11 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .counts import abstract_params, name_of
+from .counts import abstract_params
 from .errors import UserError
 from .gpt2 import Gpt2Shape
 from .layers import VOCABULARY_AXIS, pad_vocab
 from .llama import LlamaShape
+from .names import name_of
 from .qwen2moe import BALANCE, Qwen2MoeShape
 
 Shape = LlamaShape | Qwen2MoeShape | Gpt2Shape

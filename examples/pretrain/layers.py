@@ -6,6 +6,7 @@ parameter of all its layers and scans over them: it compiles as fast as one laye
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from .errors import UserError
+from .sharding import constrain
 
 STACKED_FROM = 8
 INITIAL = nnx.initializers.normal(0.02)  # GPT-2's, and the default of Hugging Face's models
@@ -38,6 +40,7 @@ def pad_vocab(vocab: int) -> int:
 
 def mask_padding(logits: jax.Array, vocab: int) -> jax.Array:
     """In float32, with the padded tokens at probability 0."""
+    logits = constrain(logits, "batch", None, "vocab")
     real = jnp.arange(logits.shape[-1]) < vocab
     return jnp.where(real, logits.astype(jnp.float32), -1e30)
 
@@ -57,13 +60,67 @@ def check_shape(shape: Any) -> None:
         raise UserError(f"{flag('dropout')} must be at least 0 and below 1")
 
 
-def linear(inputs: int, outputs: int, *, rngs: nnx.Rngs, dtype: Any, **options: Any) -> nnx.Linear:
+def project(equation: str, x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:
+    """`jnp.einsum` in the type of x, whose gradient for the kernel is in the kernel's own.
+
+    Products of bfloat16 are summed in float32 anyway; rounding the sum would round what each device
+    adds to the gradient before they are added up.
+    """
+    return _project(equation, precision, x, kernel)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _project(equation, precision, x, kernel):
+    return jnp.einsum(equation, x, kernel.astype(x.dtype), precision=precision)
+
+
+def _project_forward(equation, precision, x, kernel):
+    return _project(equation, precision, x, kernel), (x, kernel)
+
+
+def _project_backward(equation, precision, saved, g):
+    x, kernel = saved
+    inputs, out = equation.split("->")
+    of_x, of_kernel = inputs.split(",")
+    to_x, to_kernel = f"{out},{of_kernel}->{of_x}", f"{of_x},{out}->{of_kernel}"
+    dx = jnp.einsum(to_x, g, kernel.astype(x.dtype), precision=precision)
+    dk = jnp.einsum(to_kernel, x, g, precision=precision, preferred_element_type=kernel.dtype)
+    return dx, dk
+
+
+_project.defvjp(_project_forward, _project_backward)
+
+
+class Linear(nnx.Linear):
+    """On [batch, position, feature]; the gradients of its parameters are float32."""
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        x = inputs.astype(self.dtype)
+        y = project("bti,io->bto", x, self.kernel[...], self.precision)
+        return y if self.bias is None else (y + self.bias[...]).astype(self.dtype)
+
+
+class Embed(nnx.Embed):
+    """Looks up in float32, so that the gradients of a frequent token add up in float32."""
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        # Gathered along `embed` first: the partitioner would look up in a part of each row, and
+        # then make the result whole on every device to share it out by sequences.
+        table = constrain(self.embedding[...], "vocab", None)
+        return table[inputs].astype(self.dtype)
+
+    def attend(self, query: jax.Array) -> jax.Array:
+        """The logits of a head that is tied to the embedding."""
+        return project("btw,vw->btv", query.astype(self.dtype), self.embedding[...])
+
+
+def linear(inputs: int, outputs: int, *, rngs: nnx.Rngs, dtype: Any, **options: Any) -> Linear:
     options = {"use_bias": False, "kernel_init": INITIAL} | options
-    return nnx.Linear(inputs, outputs, rngs=rngs, dtype=dtype, **options)
+    return Linear(inputs, outputs, rngs=rngs, dtype=dtype, **options)
 
 
-def embedding(entries: int, width: int, *, rngs: nnx.Rngs, dtype: Any) -> nnx.Embed:
-    return nnx.Embed(entries, width, embedding_init=INITIAL, rngs=rngs, dtype=dtype)
+def embedding(entries: int, width: int, *, rngs: nnx.Rngs, dtype: Any) -> Embed:
+    return Embed(entries, width, embedding_init=INITIAL, rngs=rngs, dtype=dtype)
 
 
 def dropout(x: jax.Array, rate: float, key: jax.Array | None, place: int) -> jax.Array:
@@ -89,6 +146,7 @@ def rotate(x: jax.Array) -> jax.Array:
 
 def attend(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
     """Causal attention on [batch, position, head, feature]; joins the heads."""
+    q, k, v = (constrain(x, "batch", None, "heads", None) for x in (q, k, v))
     return jax.nn.dot_product_attention(q, k, v, is_causal=True).reshape(*q.shape[:2], -1)
 
 
@@ -118,7 +176,8 @@ class SwiGLU(nnx.Module):
         self.down_proj = linear(ff, width, rngs=rngs, dtype=dtype)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.down_proj(nnx.silu(self.gate_proj(x)) * self.up_proj(x))
+        hidden = nnx.silu(self.gate_proj(x)) * self.up_proj(x)
+        return self.down_proj(constrain(hidden, "batch", None, "hidden"))
 
 
 def make_layers(
@@ -141,6 +200,7 @@ def apply_layers(
     """
 
     def apply(graphdef, params, x, index):
+        x = constrain(x, "batch", None, None)
         layer_key = None if key is None else jax.random.fold_in(key, index)
         return nnx.merge(graphdef, params)(x, key=layer_key)
 

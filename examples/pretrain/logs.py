@@ -40,6 +40,18 @@ class Log:
         self.board.close()
 
 
+class Silent:
+    """The log of processes other than the first, which all measure the same."""
+
+    kept: tuple[dict[str, Any], ...] = ()
+
+    def write(self, step: int, **values: Any) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def read(out: Path) -> list[dict[str, Any]]:
     """The records of a run; a last line that a killed process left unfinished is not one."""
     records = []

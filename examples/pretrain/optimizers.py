@@ -16,17 +16,8 @@ from optax.contrib import MuonDimensionNumbers
 import gradpow
 from gradpow.transforms import decay_stepped_weights
 
-from .counts import name_of
 from .errors import UserError
-
-
-def by_path(rule: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """From a rule on a parameter's path, as in "layers/0/mlp/up_proj/kernel", to one on trees."""
-
-    def of(tree):
-        return jax.tree_util.tree_map_with_path(lambda path, _: rule(name_of(path)), tree)
-
-    return of
+from .names import by_path
 
 
 def decays(path: str) -> bool:

@@ -11,7 +11,8 @@ from flax import nnx
 import gradpow
 
 from .llama import PRESETS, Llama
-from .optimizers import by_path, decays
+from .names import by_path
+from .optimizers import decays
 
 
 @nnx.jit

@@ -51,7 +51,7 @@ class Qwen2MoeShape(layers.Shape):
 
 
 class Experts(nnx.Module):
-    """SwiGLU by each expert: [expert, ..., width] to the same."""
+    """SwiGLU by each expert: [expert, batch, place, width] to the same."""
 
     def __init__(self, shape: Qwen2MoeShape, *, rngs: nnx.Rngs, dtype: Any):
         inward = (shape.experts, shape.width, shape.ff // 4)
@@ -63,10 +63,12 @@ class Experts(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         def project(x, kernel):
-            return jnp.einsum("e...i,eio->e...o", x, kernel[...].astype(self.dtype))
+            return layers.project("ebci,eio->ebco", x.astype(self.dtype), kernel[...])
 
+        x = layers.constrain(x, "experts", "batch", None, None)
         hidden = nnx.silu(project(x, self.gate_proj)) * project(x, self.up_proj)
-        return project(hidden, self.down_proj)
+        hidden = layers.constrain(hidden, "experts", "batch", None, "hidden")
+        return layers.constrain(project(hidden, self.down_proj), "experts", "batch", None, None)
 
 
 class MixtureOfExperts(nnx.Module):

@@ -6,21 +6,25 @@ checkpoints/       by step; tokenizer.json beside them
 result.json        when the run has ended, however it did
 """
 
+import dataclasses
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
+from jax.sharding import Mesh
 
-from . import counts
+from . import counts, hosts, sharding
 from .checkpoints import Checkpoints
 from .config import Config, to_json
 from .data import Data
@@ -37,20 +41,36 @@ class Parts(NamedTuple):
     graphdef: nnx.GraphDef
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
-    abstract: TrainState
+    mesh: Mesh
+    abstract: TrainState  # with shardings
+
+    @property
+    def shardings(self) -> Any:
+        return jax.tree.map(lambda leaf: leaf.sharding, self.abstract)
 
     def init(self, config: Config) -> TrainState:
-        """The state at step 0, made on the device by one compiled function."""
+        """The state at step 0; one compiled function makes on each device what that keeps."""
 
-        @jax.jit
         def init():
             params = nnx.split(counts.build(config.shape, seed=config.seed), nnx.Param)[1]
             return init_state(params, self.optimizer)
 
-        return init()
+        return jax.jit(init, out_shardings=self.shardings)()
+
+    def put(self, batch: np.ndarray) -> jax.Array:
+        """On the devices, from this process's share of a batch."""
+        return jax.make_array_from_process_local_data(sharding.batch_sharding(self.mesh), batch)
+
+    def put_whole(self, batch: np.ndarray) -> jax.Array:
+        """On the devices, from a batch that every process has."""
+        placed = sharding.batch_sharding(self.mesh)
+        return jax.make_array_from_callback(batch.shape, placed, lambda index: batch[index])
 
 
-def make_parts(config: Config) -> Parts:
+def make_parts(config: Config, devices: Sequence[Any] | None = None) -> Parts:
+    """On all devices, or on those given, which may be of a topology that is not here."""
+    mesh = sharding.make_mesh(config.mesh, devices)
+    sharding.check_divides(mesh, config.shape, config.batch_size, config.accumulate)
     schedule = make_schedule(
         config.schedule,
         config.learning_rate,
@@ -73,7 +93,7 @@ def make_parts(config: Config) -> Parts:
         raise UserError(f"--shape: {one_line(error)}") from None
     graphdef, params = nnx.split(model, nnx.Param)
     abstract = jax.eval_shape(lambda params: init_state(params, optimizer), params)
-    return Parts(graphdef, optimizer, schedule, abstract)
+    return Parts(graphdef, optimizer, schedule, mesh, sharding.place(abstract, mesh))
 
 
 def compile_step(parts: Parts, config: Config) -> Any:
@@ -85,9 +105,13 @@ def compile_step(parts: Parts, config: Config) -> Any:
         seed=config.seed,
         accumulate=config.accumulate,
         dropout=config.shape.dropout > 0,
+        out_shardings=(parts.shardings, sharding.replicated(parts.mesh)),
     )
-    tokens = jax.ShapeDtypeStruct((config.batch_size, config.sequence_length + 1), jnp.int32)
-    return step.lower(parts.abstract, tokens).compile()
+    shape = (config.batch_size, config.sequence_length + 1)
+    placed = sharding.batch_sharding(parts.mesh)
+    tokens = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=placed)
+    with jax.set_mesh(parts.mesh):
+        return step.lower(parts.abstract, tokens).compile()
 
 
 def check_free(config: Config) -> None:
@@ -101,14 +125,31 @@ def check_memory(parts: Parts) -> None:
     needed, there = tree_bytes(parts.abstract), device_memory()
     if needed > there:
         raise UserError(
-            f"parameters and optimizer state take {in_bytes(needed)} and the device has "
-            f"{in_bytes(there)}: --dry-run shows what a smaller --preset or --shape would take"
+            f"parameters and optimizer state take {in_bytes(needed)} a device, which has "
+            f"{in_bytes(there)}: --dry-run shows what a smaller --preset or --shape would take, "
+            "and more devices along --mesh.fsdp share it out"
         )
+
+
+def describe_mesh(parts: Parts) -> str:
+    """The mesh in a line, and in another what it does not divide."""
+    sizes = " x ".join(f"{axis} {size}" for axis, size in parts.mesh.shape.items())
+    hosts_ = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+    lines = [f"mesh: {sizes}, on {parts.mesh.size} of {jax.device_count()} devices{hosts_}"]
+    if whole := sharding.not_divided(parts.abstract.params, parts.mesh):
+        lines.append(f"warning: not divided, and so kept whole: {', '.join(whole)}")
+    return "\n".join(lines)
 
 
 def write_config(config: Config, data: Data) -> None:
     """Makes the folder of a new run, or adds a start to that of a resumed one."""
     path = config.out / "config.json"
+    if hosts.is_first():
+        _write_config(path, config, data)
+    hosts.check_shared(path)
+
+
+def _write_config(path: Path, config: Config, data: Data) -> None:
     start = {
         "command": sys.argv[1:],
         "git": git_commit(),
@@ -131,7 +172,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def load_model(config: Config, step: int | None = None) -> tuple[int, nnx.Module]:
     """The model of a run at a checkpoint: the newest, or that of `step`."""
-    parts = make_parts(config)
+    parts = make_parts(dataclasses.replace(config, mesh=sharding.MeshShape(1, 1, 1)))
     checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
     found, state, _ = checkpoints.restore(parts.abstract, step)
     checkpoints.close()
@@ -147,7 +188,10 @@ def versions() -> dict[str, str]:
 
 def machine() -> str:
     device = jax.devices()[0].device_kind
-    return f"{platform.machine()}, {os.cpu_count()} cores, {jax.device_count()} x {device}"
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, {jax.device_count()} x {device}, "
+        f"{jax.process_count()} process{'es' if jax.process_count() > 1 else ''}"
+    )
 
 
 def git_commit() -> str | None:

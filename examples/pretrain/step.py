@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
+
+from .sharding import constrain, constrain_as_params
 
 
 class TrainState(NamedTuple):
@@ -42,10 +45,10 @@ def init_state(params: Any, optimizer: optax.GradientTransformation) -> TrainSta
 
 
 def cross_entropy(graphdef: nnx.GraphDef, params: Any, tokens: jax.Array, key: Any = None):
-    """The mean loss over the next tokens, in nats, and the model's auxiliary loss."""
+    """The mean loss of each sequence's next tokens, in nats, and the model's auxiliary loss."""
     logits, auxiliary = nnx.merge(graphdef, params)(tokens[:, :-1], key=key)
-    loss = optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:]).mean()
-    return loss, auxiliary
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, tokens[:, 1:])
+    return losses.mean(axis=-1), auxiliary
 
 
 def make_step(
@@ -56,19 +59,23 @@ def make_step(
     seed: int,
     accumulate: int,
     dropout: bool,
+    out_shardings: Any = None,
 ) -> Any:
     """The step from state and tokens [batch, length + 1] to the next state and METRICS."""
 
     def objective(params, tokens, key):
-        loss, auxiliary = cross_entropy(graphdef, params, tokens, key)
+        losses, auxiliary = cross_entropy(graphdef, params, tokens, key)
+        loss = losses.mean()
         return loss + auxiliary, loss
 
     def gradients(params, tokens, key):
         (_, loss), grads = jax.value_and_grad(objective, has_aux=True)(params, tokens, key)
-        return loss, grads
+        return loss, constrain_as_params(grads)
 
     def accumulated(params, tokens, key):
-        parts = tokens.reshape(accumulate, -1, tokens.shape[-1])
+        # Every part has sequences of every device.
+        parts = tokens.reshape(-1, accumulate, tokens.shape[-1]).swapaxes(0, 1)
+        parts = constrain(parts, None, "batch", None)
 
         def add(total, part):
             index, tokens = part
@@ -76,7 +83,7 @@ def make_step(
             found = gradients(params, tokens, part_key)
             return jax.tree.map(jnp.add, total, found), None
 
-        zero = (jnp.zeros([]), jax.tree.map(jnp.zeros_like, params))
+        zero = (jnp.zeros([]), constrain_as_params(jax.tree.map(jnp.zeros_like, params)))
         total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), parts))
         return jax.tree.map(lambda x: x / accumulate, total)
 
@@ -107,7 +114,7 @@ def make_step(
         metrics = jnp.stack([jnp.asarray(m, jnp.float32) for m in metrics])
         return TrainState(state.step + 1, skipped, in_row, params, opt_state), metrics
 
-    return jax.jit(step, donate_argnums=0)
+    return jax.jit(step, donate_argnums=0, out_shardings=out_shardings)
 
 
 def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -129,18 +136,27 @@ def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]
 
 
 def make_evaluate(
-    graphdef: nnx.GraphDef, validation: jax.Array, batch_size: int
-) -> Callable[[Any], jax.Array]:
-    """The mean loss over the validation set [sequences, length + 1], in batches."""
+    graphdef: nnx.GraphDef,
+    validation: np.ndarray,
+    batch_size: int,
+    put: Callable[[np.ndarray], jax.Array] = jnp.asarray,
+) -> Callable[[Any], float]:
+    """The mean loss over the validation set [sequences, length + 1], in batches.
+
+    The last batch is filled up with sequences that count nothing; `put` lays one on the devices.
+    """
     count = len(validation)
-    batches = [validation[i : i + batch_size] for i in range(0, count, batch_size)]
+    filled = np.pad(validation, ((0, -count % batch_size), (0, 0)))
+    counts = (np.arange(len(filled)) < count).astype(np.float32)
+    starts = range(0, len(filled), batch_size)
+    batches = [[put(x[i : i + batch_size]) for x in (filled, counts)] for i in starts]
 
     @jax.jit
-    def loss(params, tokens):
-        return cross_entropy(graphdef, params, tokens)[0]
+    def total(params, tokens, counts):
+        return jnp.sum(cross_entropy(graphdef, params, tokens)[0] * counts)
 
     def evaluate(params):
-        losses = jnp.stack([loss(params, tokens) * len(tokens) for tokens in batches])
-        return losses.sum() / count
+        totals = [total(params, *batch) for batch in batches]
+        return sum(map(float, totals)) / count
 
     return evaluate

@@ -16,9 +16,9 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from . import counts, logs, runs
+from . import counts, hosts, logs, runs, sharding
 from .checkpoints import Checkpoints
-from .config import Config, parse
+from .config import Config, parse, peek_launch
 from .data import Data, load
 from .dry_run import dry_run
 from .errors import UserError, shown_in_one_line
@@ -28,36 +28,23 @@ from .presets import get_recipe, get_setting
 from .step import make_evaluate
 
 
-class Stop:
-    """Notes SIGTERM and SIGINT, so that the loop saves and stops; a second one ends at once."""
-
-    signal: int | None = None
-
-    def __enter__(self):
-        self.before = {s: signal.signal(s, self._note) for s in (signal.SIGTERM, signal.SIGINT)}
-        return self
-
-    def _note(self, number, frame):
-        del frame
-        self.signal = number
-        self.__exit__()
-
-    def __exit__(self, *_):
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
-
-
 class Trainer:
     """A run from its first or resumed step to its end."""
 
     def __init__(self, config: Config, parts: runs.Parts, data: Data, console: Console):
         self.config, self.parts, self.data, self.console = config, parts, data, console
-        self.batches = data.batches(config.batch_size, seed=config.seed)
+        self.shard, self.shards = sharding.data_shard(parts.mesh)
+        self.batches = data.batches(
+            config.batch_size,
+            seed=config.seed,
+            shard_index=self.shard,
+            shard_count=self.shards,
+        )
         self.checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
         self.done, self.numbers = 0, ""
         self.state = self.resume() if config.resumes else self.parts.init(config)
         runs.write_config(config, data)  # not before a resumed run is known to go on
-        self.log = logs.Log(config.out, self.done)
+        self.log = logs.Log(config.out, self.done) if hosts.is_first() else logs.Silent()
         self.spikes = logs.Spikes()
         for record in self.log.kept:
             if "loss" in record:
@@ -67,8 +54,10 @@ class Trainer:
             counts.flops_per_token(config.shape, config.sequence_length),
             peak_flops(config.peak_flops),
         )
-        validation = jax.device_put(data.validation)
-        self.evaluate = make_evaluate(self.parts.graphdef, validation, config.batch_size)
+        least = parts.mesh.shape["data"] * parts.mesh.shape["fsdp"]
+        most = config.batch_size // config.accumulate  # what fits in memory
+        rows = min(most, -(-len(data.validation) // least) * least)
+        self.evaluate = make_evaluate(parts.graphdef, data.validation, rows, parts.put_whole)
 
     def resume(self) -> Any:
         asked = self.config.resume_from
@@ -83,30 +72,30 @@ class Trainer:
             )
         for path in self.checkpoints.set_aside_after(step):
             self.console.print(f"set aside: {path}")
-        self.batches.set_state(about["batches"])
+        self.data.go_on(self.batches, about["batches"], self.shard, self.shards)
         self.done = step
         self.console.print(f"resumed at step {step}")
         return state
 
-    def run(self) -> dict[str, Any]:
-        """Trains to the last step, or until told to stop; returns what came of it."""
+    def run(self) -> str:
+        """Trains to the last step, or until told to stop; returns how it ended."""
         config, every = self.config, self.config.log_every
         with self.console.status("compiling"):
             step = runs.compile_step(self.parts, config)
         status = "finished"
         start = time.perf_counter()
         self.meter.restart()
-        with Stop() as stop, self.progress() as bar:
+        with hosts.Stop(self.checkpoints.reached_preemption) as stop, self.progress() as bar:
             task = bar.add_task("", total=config.steps, completed=self.done, numbers="")
             while self.done < config.steps and status == "finished":
                 before = time.perf_counter()
-                tokens = jax.device_put(next(self.batches))
+                tokens = self.parts.put(next(self.batches))
                 waited = time.perf_counter() - before
                 self.state, metrics = step(self.state, tokens)
                 self.meter.add(metrics, waited)
                 self.done += 1
 
-                stopping = stop.signal  # once, since it may come at any line
+                stopping = stop.after(self.done)  # once, since it may come at any line
                 last = self.done == config.steps
                 saves = last or (config.save_every > 0 and self.done % config.save_every == 0)
                 validates = saves or self.done % config.eval_every == 0
@@ -118,7 +107,8 @@ class Trainer:
                     self.save(validation)
                 if stopping and not last:
                     status = f"stopped by {signal.Signals(stopping).name}"
-        return self.finish(status, time.perf_counter() - start)
+        self.finish(status, time.perf_counter() - start)
+        return status
 
     def progress(self) -> Progress:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[numbers]}"))
@@ -144,7 +134,7 @@ class Trainer:
         return None
 
     def validate(self) -> float:
-        loss = float(self.evaluate(self.state.params))
+        loss = self.evaluate(self.state.params)
         self.log.write(self.done, validation_loss=loss)
         self.log.flush()
         self.console.print(
@@ -155,14 +145,17 @@ class Trainer:
         return loss
 
     def save(self, validation: float | None) -> None:
-        about = {"batches": self.batches.get_state(), "corpus": self.data.hash}
+        position = self.data.position(self.batches, self.shard)
+        about = {"batches": position, "corpus": self.data.hash}
         self.checkpoints.save(self.done, self.state, about, validation)
         self.meter.restart()
 
-    def finish(self, status: str, seconds: float) -> dict[str, Any]:
+    def finish(self, status: str, seconds: float) -> None:
         self.checkpoints.close()
         self.batches.close()
         self.log.close()
+        if not hosts.is_first():
+            return
         records = logs.read(self.config.out)
         validations = [r["validation_loss"] for r in records if r.get("validation_loss")]
         result = {
@@ -177,7 +170,6 @@ class Trainer:
             "corpus": self.data.hash,
         }
         runs.write_json(self.config.out / "result.json", result)
-        return result
 
 
 def describe(config: Config, console: Console) -> None:
@@ -211,29 +203,43 @@ def load_data(config: Config, console: Console) -> Data:
     return data
 
 
+def prepare(config: Config) -> runs.Parts:
+    """What needs no data, so that what is wrong shows at once."""
+    if config.dry_run:
+        return runs.make_parts(config)
+    runs.check_free(config)
+    parts = runs.make_parts(config)
+    runs.check_memory(parts)
+    return parts
+
+
 def run(config: Config, console: Console) -> int:
     """The exit status: 0, or 128 and the signal's number."""
     jax.config.update("jax_compilation_cache_dir", str(config.cache / "compiled"))
     describe(config, console)
-    if config.dry_run:
-        dry_run(config, console)
-        return 0
-    runs.check_free(config)
-    parts = runs.make_parts(config)
-    runs.check_memory(parts)
-    data = load_data(config, console)
-    result = Trainer(config, parts, data, console).run()
-    console.print(f"{result['status']} at step {result['step']}; wrote {config.out}")
-    if not result["status"].startswith("stopped"):
+    parts = hosts.agreed(lambda: prepare(config))
+    console.print(runs.describe_mesh(parts))
+    with jax.set_mesh(parts.mesh):
+        if config.dry_run:
+            dry_run(config, parts, console)
+            return 0
+        data = hosts.agreed(lambda: load_data(config, console))
+        hosts.check_equal(data.hash, "the corpus' hash")
+        trainer = Trainer(config, parts, data, console)
+        status = trainer.run()
+    console.print(f"{status} at step {trainer.done}; wrote {config.out}")
+    if not status.startswith("stopped"):
         return 0
     console.print(f"go on with --out {config.out} --resume")
-    return 128 + signal.Signals[result["status"].split()[-1]].value
+    return 128 + signal.Signals[status.split()[-1]].value
 
 
 def main(arguments: list[str] | None = None) -> None:
-    with shown_in_one_line("train"):
-        config = parse(sys.argv[1:] if arguments is None else arguments)
-        sys.exit(run(config, Console(soft_wrap=True)))
+    arguments = sys.argv[1:] if arguments is None else arguments
+    with shown_in_one_line("train"), hosts.ending_with_the_others():
+        hosts.start(peek_launch(arguments))
+        config = hosts.agreed(lambda: parse(arguments))
+        sys.exit(run(config, Console(soft_wrap=True, quiet=not hosts.is_first())))
 
 
 if __name__ == "__main__":
