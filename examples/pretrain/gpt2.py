@@ -76,9 +76,9 @@ class Block(nnx.Module):
     def __init__(self, shape: Gpt2Shape, *, rngs: nnx.Rngs, dtype: Any):
         make = {"rngs": rngs, "dtype": dtype}
         self.rate = shape.dropout
-        self.ln_1 = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
+        self.ln_1 = layers.layer_norm(shape.width, rngs=rngs)
         self.attn = Attention(shape, **make)
-        self.ln_2 = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
+        self.ln_2 = layers.layer_norm(shape.width, rngs=rngs)
         self.mlp = Mlp(shape, **make)
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -104,7 +104,7 @@ class Gpt2(nnx.Module):
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )
-        self.ln_f = nnx.LayerNorm(shape.width, epsilon=1e-5, **make)
+        self.ln_f = layers.layer_norm(shape.width, rngs=rngs)
 
     def __call__(
         self, tokens: jax.Array, *, key: jax.Array | None = None
@@ -115,7 +115,7 @@ class Gpt2(nnx.Module):
                 f"{length} tokens are more than the model's positions: give --shape.context "
                 f"{length} or a --sequence-length of at most {self.shape.context}"
             )
-        x = self.wte(tokens) + self.wpe(jnp.arange(length))
+        x = self.wte(tokens) + self.wpe(jnp.arange(length)[None])
         # The layers' masks come from keys folded with 0, 1, ..., so this one takes the next number.
         x = layers.dropout(x, self.shape.dropout, key, self.shape.layers)
         x, auxiliary = layers.apply_layers(self.layers, x, key=key, remat=self.shape.remat)

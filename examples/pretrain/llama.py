@@ -42,9 +42,9 @@ class Block(nnx.Module):
     def __init__(self, shape: LlamaShape, *, rngs: nnx.Rngs, dtype: Any):
         make = {"rngs": rngs, "dtype": dtype}
         self.rate = shape.dropout
-        self.input_layernorm = nnx.RMSNorm(shape.width, **make)
+        self.input_layernorm = layers.rms_norm(shape.width, rngs=rngs)
         self.self_attn = layers.RotaryAttention(shape.width, shape.heads, bias=False, **make)
-        self.post_attention_layernorm = nnx.RMSNorm(shape.width, **make)
+        self.post_attention_layernorm = layers.rms_norm(shape.width, rngs=rngs)
         self.mlp = layers.SwiGLU(shape.width, shape.ff, **make)
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -70,7 +70,7 @@ class Llama(nnx.Module):
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )
-        self.norm = nnx.RMSNorm(shape.width, **make)
+        self.norm = layers.rms_norm(shape.width, rngs=rngs)
         self.lm_head = layers.linear(shape.width, padded, **make)
 
     def __call__(

@@ -79,7 +79,7 @@ class MixtureOfExperts(nnx.Module):
     """
 
     def __init__(self, shape: Qwen2MoeShape, *, rngs: nnx.Rngs, dtype: Any):
-        self.shape = shape
+        self.shape, self.dtype = shape, dtype
         # In float32: rounded logits would change which experts are chosen.
         self.gate = layers.linear(
             shape.width, shape.experts, rngs=rngs, dtype=jnp.float32, precision="highest"
@@ -95,6 +95,7 @@ class MixtureOfExperts(nnx.Module):
         share, mean = chosen.mean(axis=(0, 1)), probabilities.mean(axis=(0, 1))
         balance = self.shape.experts * jnp.sum(share * mean)
 
+        x = x.astype(self.dtype)
         mix = self.all_tokens if self.shape.capacity_factor == 0 else self.up_to_capacity
         y = mix(x, chosen, (chosen * probabilities).astype(x.dtype))
         shared = nnx.sigmoid(self.shared_expert_gate(x)) * self.shared_expert(x)
@@ -127,9 +128,9 @@ class Block(nnx.Module):
     def __init__(self, shape: Qwen2MoeShape, *, rngs: nnx.Rngs, dtype: Any):
         make = {"rngs": rngs, "dtype": dtype}
         self.rate = shape.dropout
-        self.input_layernorm = nnx.RMSNorm(shape.width, **make)
+        self.input_layernorm = layers.rms_norm(shape.width, rngs=rngs)
         self.self_attn = layers.RotaryAttention(shape.width, shape.heads, bias=True, **make)
-        self.post_attention_layernorm = nnx.RMSNorm(shape.width, **make)
+        self.post_attention_layernorm = layers.rms_norm(shape.width, rngs=rngs)
         self.mlp = MixtureOfExperts(shape, **make)
 
     def __call__(self, x: jax.Array, *, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -156,7 +157,7 @@ class Qwen2Moe(nnx.Module):
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )
-        self.norm = nnx.RMSNorm(shape.width, **make)
+        self.norm = layers.rms_norm(shape.width, rngs=rngs)
         self.lm_head = layers.linear(shape.width, padded, **make)
 
     def __call__(

@@ -21,6 +21,7 @@ from .names import name_of
 
 RULES: dict[str | None, tuple[str, ...]] = {
     "batch": ("data", "fsdp"),
+    "data": ("data",),
     "embed": ("fsdp",),
     "experts": ("fsdp",),
     "heads": ("tensor",),
