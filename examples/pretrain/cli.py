@@ -23,14 +23,30 @@ def run(options: type[T], script: Callable[[T], str], arguments: list[str] | Non
         print(script(parse(options, f"examples.pretrain.{script.__name__}", arguments)))
 
 
-def parse(options: type[T], module: str, arguments: list[str] | None, default: Any = None) -> T:
-    """The options of ``python -m module``; raises `UserError` for what they do not allow."""
+def parse(
+    options: type[T],
+    module: str,
+    arguments: list[str] | None,
+    default: Any = None,
+    others: list[str] | None = None,
+) -> T:
+    """The options of ``python -m module``; raises `UserError` for what they do not allow.
+
+    With a list for `others`, options that are not these are not refused but added to it.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     defaults = {} if default is None else {"default": default}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(options, args=arguments, prog=f"python -m {module}", **defaults)
+            prog = f"python -m {module}"
+            if others is None:
+                return tyro.cli(options, args=arguments, prog=prog, **defaults)
+            found, unknown = tyro.cli(
+                options, args=arguments, prog=prog, return_unknown_args=True, **defaults
+            )
+            others += unknown
+            return found
     except SystemExit as end:
         if not end.code:  # --help
             raise

@@ -1,0 +1,151 @@
+"""What devices send each other in a step, read off the compiled program.
+
+A program is text: computations of instructions, some of which call others. What a loop's body does
+counts as often as the loop turns, and an operation that the compiler has cut into overlapping
+pieces, which share its channel, counts once.
+"""
+
+import dataclasses
+import math
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+KINDS = "all-gather|all-reduce|reduce-scatter|all-to-all|ragged-all-to-all|collective-permute"
+WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "f64": 8}
+INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.-]+) = (.*?) ([a-z][\w-]*)\((.*)$")
+HEADER = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
+CALLED = re.compile(
+    r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.-]+)"
+    r"|branch_computations=\{([^}]*)\}"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    kind: str
+    dtype: str
+    size: int  # bytes of the larger of operand and result on a device
+    group: int  # devices that take part together
+    times: int  # a step
+
+    @property
+    def sent(self) -> float:
+        """Bytes that a device sends in a step, each at most once around a ring of the group."""
+        others = (self.group - 1) / self.group
+        share = {"all-reduce": 2 * others, "collective-permute": 1.0}.get(self.kind, others)
+        return share * self.size * self.times
+
+
+class Instruction(NamedTuple):
+    name: str
+    result: str
+    opcode: str
+    rest: str
+
+
+def collectives(program: str) -> list[Collective]:
+    """Those of an optimised program, `compiled.as_text()`; scalars are left out."""
+    computations, entry = _parse(program)
+    times = _times(computations, entry)
+    found = {}
+    for name, instructions in computations.items():
+        for i in instructions:
+            kind = i.opcode.removesuffix("-start")
+            if not re.fullmatch(KINDS, kind) or not times[name]:
+                continue
+            dtype, size = _largest(i.result)
+            group = _group_size(i.rest)
+            if kind == "reduce-scatter":
+                size *= group
+            channel = re.search(r"channel_id=(\d+)", i.rest)
+            key = channel[1] if channel else f"{name} {i.name}"
+            if size > 4:
+                found[key] = Collective(kind, dtype, size, group, times[name])
+    return list(found.values())
+
+
+Computations = dict[str, list[Instruction]]
+
+
+def _parse(program: str) -> tuple[Computations, str]:
+    computations: Computations = {}
+    entry, current = "", []
+    for line in program.splitlines():
+        if header := HEADER.match(line):
+            current = computations.setdefault(header[2], [])
+            entry = header[2] if header[1] else entry
+        elif found := INSTRUCTION.match(line):
+            current.append(Instruction(*found.groups()))
+    return computations, entry
+
+
+def _times(computations: Computations, entry: str) -> dict[str, int]:
+    """How often each computation runs."""
+    times: dict[str, int] = defaultdict(int)
+
+    def run(name: str, count: int) -> None:
+        times[name] += count
+        for i in computations.get(name, ()):
+            turns = trip_count(i, computations) if i.opcode == "while" else 1
+            for one, several in CALLED.findall(i.rest):
+                for callee in [one] if one else re.findall(r"[\w.-]+", several):
+                    run(callee, count * turns)
+
+    run(entry, 1)
+    return times
+
+
+def trip_count(loop: Instruction, computations: Computations) -> int:
+    """Of a loop that counts up from 0 to a constant, as scans and the compiler's own loops do."""
+    if known := re.search(r'known_trip_count[":{ n]*(\d+)', loop.rest):
+        return int(known[1])
+    condition, body = (
+        {i.name: i for i in computations[_attribute(loop, name)]} for name in ("condition", "body")
+    )
+    compare = next((i for i in condition.values() if "direction=LT" in i.rest), None)
+    if compare:
+        counter, bound = (condition[operand] for operand in _operands(compare))
+        index = int(_attribute(counter, "index"))
+        *_, root = body.values()
+        following = body[_operands(root)[index]]
+        steps = [_constant(body[o]) for o in _operands(following)] if following else []
+        step = next((step for step in steps if step), 1)
+        if end := _constant(bound):
+            return -(-end // step)
+    raise ValueError(f"cannot tell how often {loop.name} turns")
+
+
+def _operands(instruction: Instruction) -> list[str]:
+    return re.findall(r"%([\w.-]+)", instruction.rest.split("), ")[0])
+
+
+def _attribute(instruction: Instruction, name: str) -> str:
+    found = re.search(rf"{name}=%?([\w.-]+)", instruction.rest)
+    return found[1] if found else ""
+
+
+def _constant(instruction: Instruction) -> int | None:
+    found = re.match(r"(\d+)\)", instruction.rest)
+    return int(found[1]) if found and instruction.opcode == "constant" else None
+
+
+def _largest(result: str) -> tuple[str, int]:
+    """Type and bytes of an array; of a tuple with scalars that guide a transfer, of its largest."""
+    arrays = re.findall(r"(\w+)\[([\d,]*)\]", result)
+    sizes = [
+        (WIDTHS.get(t, 4) * math.prod(int(n) for n in s.split(",") if n), t) for t, s in arrays
+    ]
+    size, dtype = max(sizes)
+    return dtype, size
+
+
+def _group_size(rest: str) -> int:
+    if listed := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
+        return listed[1].count(",") + 1
+    if iota := re.search(r"replica_groups=\[(\d+),(\d+)\]<=", rest):
+        return int(iota[2])
+    if mesh := re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", rest):
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", mesh[1]))
+        return math.prod(int(sizes[axis]) for axis in re.findall(r"'(\w+)'", mesh[2]))
+    return 2  # a permutation's partners
