@@ -120,7 +120,11 @@ class MixtureOfExperts(nnx.Module):
         # What has no place is 0, since one_hot is for numbers from capacity on.
         dispatch = jax.nn.one_hot(place, capacity, dtype=x.dtype)
         dispatch = dispatch * chosen[..., None].astype(x.dtype)  # [B, T, E, C]
-        y = self.experts(jnp.einsum("btec,btw->ebcw", dispatch, x))
+        # Shared out by sequences before and after the experts, so that devices exchange places and
+        # not whole sequences.
+        places = jnp.einsum("btec,btw->ebcw", dispatch, x)
+        y = self.experts(layers.constrain(places, None, "batch", None, None))
+        y = layers.constrain(y, None, "batch", None, None)
         return jnp.einsum("btec,ebcw->btw", dispatch * weights[..., None], y)
 
 
