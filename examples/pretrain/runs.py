@@ -48,14 +48,17 @@ class Parts(NamedTuple):
     def shardings(self) -> Any:
         return jax.tree.map(lambda leaf: leaf.sharding, self.abstract)
 
-    def init(self, config: Config) -> TrainState:
-        """The state at step 0; one compiled function makes on each device what that keeps."""
+    def make_init(self, config: Config) -> Any:
+        """The function that makes the state at step 0, on each device what that keeps."""
 
         def init():
             params = nnx.split(counts.build(config.shape, seed=config.seed), nnx.Param)[1]
             return init_state(params, self.optimizer)
 
-        return jax.jit(init, out_shardings=self.shardings)()
+        return jax.jit(init, out_shardings=self.shardings)
+
+    def init(self, config: Config) -> TrainState:
+        return self.make_init(config)()
 
     def put(self, batch: np.ndarray) -> jax.Array:
         """On the devices, from this process's share of a batch."""

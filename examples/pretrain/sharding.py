@@ -157,17 +157,18 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def data_shard(mesh: Mesh) -> tuple[int, int]:
-    """Which share of each batch this process reads, and of how many.
+def data_shard(mesh: Mesh, process: int | None = None) -> tuple[int, int]:
+    """Which share of each batch a process, this one by default, reads, and of how many.
 
     Processes along `tensor` hold the same sequences, and read the same share.
     """
+    process = jax.process_index() if process is None else process
     index = batch_sharding(mesh).devices_indices_map((math.prod(mesh.devices.shape),))
     rows: dict[int, set[int]] = {}
     for device, (part,) in index.items():
         rows.setdefault(device.process_index, set()).add(part.start or 0)
     shares = sorted({tuple(sorted(share)) for share in rows.values()})
-    return shares.index(tuple(sorted(rows[jax.process_index()]))), len(shares)
+    return shares.index(tuple(sorted(rows[process]))), len(shares)
 
 
 def not_divided(params: Any, mesh: Mesh) -> list[str]:
@@ -176,7 +177,7 @@ def not_divided(params: Any, mesh: Mesh) -> list[str]:
     for path, leaf in jax.tree.leaves_with_path(params):
         axes = logical_axes(name_of(path), leaf.ndim)
         parts = spec(axes, leaf.shape, mesh)
-        taken = {axis for part in parts if part for axis in part}
+        taken = set(jax.tree.leaves(tuple(parts)))
         for axis, size, part in zip(axes, leaf.shape, parts, strict=True):
             wanted = [a for a in RULES.get(axis, ()) if mesh.shape[a] > 1]
             if part is None and not taken.issuperset(wanted):
