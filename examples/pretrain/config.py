@@ -131,12 +131,14 @@ def parse(arguments: list[str]) -> Config:
     if (resume := next(filter(first.has, RESUMES), None)) and out is None:
         raise UserError(f"{resume} needs --out: the folder of the run to go on with")
     holds_run = out is not None and (Path(out) / "config.json").exists()
-    if out is not None and resume and (holds_run or resume != "--resume-or-start"):
-        default = dataclasses.replace(read(Path(out)), resume=True)
+    resumes = resume is not None and (holds_run or resume != "--resume-or-start")
+    if resumes:
+        default = read(Path(str(out)))
     else:
         preset = first.value("--preset") or "llama-nano"
         default = defaults(preset, first.value("--optimizer") or "adamw")
     config = cli.parse(Config, "examples.pretrain.train", arguments, default)
+    config = dataclasses.replace(config, resume=resumes)
     if (config.preset, config.optimizer) != (default.preset, default.optimizer):
         raise UserError(
             f"{config.out} is a run of {default.preset} with {default.optimizer}: a resumed run "

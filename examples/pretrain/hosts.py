@@ -56,11 +56,11 @@ def start(launch: Launch) -> None:
             heartbeat_timeout_seconds=HEARTBEAT,
             shutdown_timeout_seconds=HEARTBEAT,
         )
-    except ValueError as error:
-        if launch.coordinator is None and "coordinator_address" in str(error):
-            return  # nothing detected: a process of its own
-        raise UserError(f"--launch: {one_line(error)}") from None
-    except RuntimeError as error:
+    except (ValueError, RuntimeError) as error:
+        # Nothing is detected, or JAX is in use already, as in a notebook: a process of its own.
+        alone = ("coordinator_address should be defined", "must be called before any JAX calls")
+        if launch.coordinator is None and any(words in str(error) for words in alone):
+            return
         raise UserError(f"cannot join the other processes: {one_line(error)}") from None
 
 
