@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tokenizers
 
-from examples.pretrain import corpus, data
+from examples.pretrain import corpus, data, hosts
 from examples.pretrain.errors import UserError
 from examples.pretrain.tokenizers import Bytes, load_tokenizer
 
@@ -121,13 +121,34 @@ def test_the_shards_of_a_batch_are_the_batch_and_one_state_serves_any_number(fou
     assert next(halves[0]).shape == (2, 17) and found.elastic
 
 
-def test_a_stream_resumes_only_with_as_many_processes(jsonl):
+def test_a_stream_resumes_each_processes_share_and_only_on_as_many(jsonl, monkeypatch):
     found = stream(jsonl)
-    alone, shards = found.batches(4, seed=0), found.batches(4, seed=0, shard_count=2)
-    assert not found.elastic and next(shards).shape == (2, 17)
-    with pytest.raises(UserError, match="only with as many processes as before, 2, not 1"):
-        alone.set_state(shards.get_state())
-        next(alone)
+    halves = [found.batches(4, seed=0, shard_index=i, shard_count=2) for i in range(2)]
+    before = [take(half, 3) for half in halves]
+    assert before[0][0].shape == (2, 17) and not np.array_equal(before[0], before[1])
+    states = [[index, half.get_state()] for index, half in enumerate(halves)]
+    monkeypatch.setattr(hosts, "gather", lambda _: states)
+    position = json.loads(json.dumps(found.position(halves[0], 0)))
+    expected = [take(half, 3) for half in halves]
+    for index in range(2):
+        resumed = found.batches(4, seed=0, shard_index=index, shard_count=2)
+        found.go_on(resumed, position, index, 2)
+        np.testing.assert_array_equal(take(resumed, 3), expected[index])
+    with pytest.raises(UserError, match="shared out as before, over 2 processes, not 1"):
+        found.go_on(found.batches(4, seed=0), position, 0, 1)
+    assert "resumes exactly only on as many processes" in found.summary
+
+
+def test_a_corpus_goes_on_on_any_number_of_processes(text):
+    found = load(text)
+    whole = found.batches(4, seed=0)
+    take(whole, 3)
+    position = found.position(whole, 0)
+    halves = [found.batches(4, seed=0, shard_index=i, shard_count=2) for i in range(2)]
+    for index, half in enumerate(halves):
+        found.go_on(half, position, index, 2)
+    parts = np.concatenate([next(half) for half in halves])
+    assert sorted(parts.tolist()) == sorted(next(whole).tolist())
 
 
 def test_a_stream_resumes_from_every_position(jsonl):

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -99,17 +100,37 @@ def resumed(folder, name, mesh, step):
     return ["--out", out, "--resume-from", str(step), "--cache", cache, *on(mesh)]
 
 
-def begin(script, *more):
-    """A process of the pair, with four devices."""
-    return subprocess.Popen(
-        [sys.executable, *script, *more],
-        cwd=ROOT,
-        env=os.environ
-        | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "PYTHONPATH": "."},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+class Process(subprocess.Popen):
+    """One of the pair, with four devices."""
+
+    def __init__(self, script, *more, **environment):
+        self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "PYTHONPATH": "."}
+        super().__init__(
+            [sys.executable, *script, *more],
+            cwd=ROOT,
+            env=os.environ | devices | environment,
+            stdout=self.output,
+            stderr=subprocess.STDOUT,
+        )
+        STARTED.append(self)
+
+    def said(self):
+        self.output.seek(0)
+        return self.output.read()
+
+
+STARTED = []
+
+
+@pytest.fixture(autouse=True)
+def no_process_left():
+    yield
+    for process in STARTED:
+        process.kill()
+        process.wait()
+        process.output.close()
+    STARTED.clear()
 
 
 def free_port():
@@ -123,13 +144,13 @@ def begin_pair(*arguments):
     script = ["-m", "examples.pretrain.train", f"--launch.coordinator=localhost:{free_port()}"]
     script += ["--launch.processes", "2"]
     of_each = arguments if isinstance(arguments[0], list) else (list(arguments),) * 2
-    return [begin(script, f"--launch.process={i}", *given) for i, given in enumerate(of_each)]
+    return [Process(script, f"--launch.process={i}", *given) for i, given in enumerate(of_each)]
 
 
 def ended(processes, seconds=240):
     """The exit statuses, and what was said."""
-    said = [process.communicate(timeout=seconds)[0] for process in processes]
-    return [process.returncode for process in processes], said
+    statuses = [process.wait(timeout=seconds) for process in processes]
+    return statuses, [process.said() for process in processes]
 
 
 def wait_for_step(out, step, processes):
@@ -166,7 +187,7 @@ def runs(folder):
     jobs.append(resumed(folder, "one-s3", EIGHT, 10))
     port = free_port()
     worker = [str(ROOT / "tests" / "pod_worker.py"), port]
-    pair = [begin(worker, str(index), "2", json.dumps(jobs)) for index in range(2)]
+    pair = [Process(worker, str(index), "2", json.dumps(jobs)) for index in range(2)]
     statuses, said = ended(pair, 900)
     assert statuses == [0, 0], "\n".join(said)
     return folder
@@ -247,6 +268,28 @@ def test_a_killed_process_ends_the_other_with_a_reason_and_one_process_goes_on(f
     committed = Checkpoints(out / "checkpoints").steps()
     assert committed and committed[-1] >= 20
     assert_close(losses(run_here(["--out", str(out), "--resume", *on(ONE)])), unbroken)
+
+
+DETECTED = {  # what `srun` and `mpirun` set on one host
+    "slurm": lambda index: {
+        "SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "2",
+        "SLURM_PROCID": str(index), "SLURM_LOCALID": str(index), "SLURM_STEP_NUM_NODES": "1",
+    },
+    "open_mpi": lambda index: {
+        "OMPI_MCA_orte_hnp_uri": "4096.0;tcp://127.0.0.1:1", "OMPI_COMM_WORLD_SIZE": "2",
+        "OMPI_COMM_WORLD_RANK": str(index), "OMPI_COMM_WORLD_LOCAL_RANK": str(index),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("manager", DETECTED)
+def test_job_managers_are_detected_without_any_option(folder, manager):
+    given = ["-m", "examples.pretrain.train", *arguments(folder, manager, (1, 8, 1), steps=5)]
+    port = {"JAX_COORDINATOR_PORT": free_port()}  # by default it follows from the job's number
+    pair = [Process(given, **port, **DETECTED[manager](index)) for index in range(2)]
+    statuses, said = ended(pair)
+    assert statuses == [0, 0], "\n".join(said)
+    assert "on 8 of 8 devices of 2 processes" in said[0] and list(losses(folder / manager))[-1] == 5
 
 
 def test_what_is_wrong_in_one_process_ends_all_with_its_reason(folder):
