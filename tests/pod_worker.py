@@ -21,5 +21,5 @@ def main(port, process, processes, jobs):
 
 
 if __name__ == "__main__":
-    with shown_in_one_line("pod_worker"), hosts.ending_with_the_others():
+    with shown_in_one_line("pod_worker"), hosts.ending_with_the_others("pod_worker"):
         main(*sys.argv[1:])

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from . import counts, runs
+from . import counts, hosts, runs
 from .config import Config
 from .hardware import device_memory, in_bytes, matrix_rate, tree_bytes
 
@@ -30,10 +30,10 @@ def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
     table = Table(box=None, show_header=False)
     rows = {
         "parameters": f"{counts.count(config.shape).total:,}",
-        "memory of a device, parameters": in_bytes(tree_bytes(state.params)),
-        "memory of a device, optimizer state": in_bytes(tree_bytes(state.opt_state)),
-        "memory of a device, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
-        "memory of a device, in all": f"{in_bytes(needed)} of {in_bytes(device_memory())}",
+        "memory, parameters": in_bytes(tree_bytes(state.params)),
+        "memory, optimizer state": in_bytes(tree_bytes(state.opt_state)),
+        "memory, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
+        "memory, in all": f"{in_bytes(needed)} of a device's {in_bytes(device_memory())}",
         "steps": f"{config.steps:,}",
         "tokens": f"{tokens:,}",
         "operations a step": f"{step_flops:.3g}",
@@ -47,11 +47,13 @@ def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
 
 def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, config: Config) -> str:
     """From steps that are run; from the rate of matrix products where they would not fit."""
-    least = step_flops / matrix_rate() / parts.mesh.size
+    # All processes take the first one's measurements, so that all run as many steps.
+    least = step_flops / hosts.gather(matrix_rate())[0] / parts.mesh.size
     if needed > device_memory():
         return (
             f"at least {in_time(least * config.steps)}, but it does not fit in memory: give a "
-            f"larger --accumulate than {config.accumulate}, or --shape.remat"
+            f"larger --accumulate than {config.accumulate}, --shape.remat, or more devices along "
+            "--mesh.fsdp"
         )
     if least > LONGEST_STEP:
         return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
@@ -59,12 +61,19 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
     shape = (config.batch_size, config.sequence_length + 1)
     tokens = np.random.default_rng(0).integers(config.shape.vocab, size=shape, dtype=np.int32)
     tokens = parts.put_whole(tokens)
-    seconds = []
-    while len(seconds) < 30 and sum(seconds) < LONGEST_STEP:
+
+    def run(state):
         start = time.perf_counter()
         state, metrics = step(state, tokens)
         metrics.block_until_ready()
-        seconds.append(time.perf_counter() - start)
+        return state, time.perf_counter() - start
+
+    state, first = run(state)
+    count = min(30, int(LONGEST_STEP / hosts.gather(first)[0]))
+    seconds = [first]
+    for _ in range(count):
+        state, one = run(state)
+        seconds.append(one)
     one = statistics.median(seconds)
     return f"{in_time(one * config.steps)} ({1000 * one:.3g} ms a step, without validation)"
 

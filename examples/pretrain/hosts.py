@@ -81,7 +81,10 @@ def gather(value: Any) -> list[Any]:
 
 
 def agreed(work: Callable[[], T]) -> T:
-    """`work()`; a `UserError` in any process is raised in all, so that none waits for it."""
+    """`work()`; a `UserError` in any process is raised in all, so that none waits for it.
+
+    The processes must not talk to each other within `work`.
+    """
     try:
         result = work()
     except UserError as error:
@@ -156,24 +159,27 @@ class Stop:
 
 
 @contextlib.contextmanager
-def ending_with_the_others() -> Iterator[None]:
-    """Ends a process that fails at once, so that the others notice.
+def ending_with_the_others(program: str) -> Iterator[None]:
+    """Ends one of several processes that fails at once, so that the others notice.
 
     Python's own way out would first wait for the others, which wait for this one.
     """
     try:
         yield
-    except (SystemExit, UserError):  # of all processes
-        raise
     except BaseException as error:
-        if jax.process_count() == 1:
+        if isinstance(error, SystemExit) or jax.process_count() == 1:
             raise
-        traceback.print_exc()
-        print(
-            f"process {jax.process_index()} of {jax.process_count()} ends: {type(error).__name__}. "
-            "If another process has died, this is how its absence shows: go on with --resume, with "
-            "as many processes or fewer",
-            file=sys.stderr,
-            flush=True,
-        )
-        os._exit(1)
+        here = f"{program}: process {jax.process_index()} of {jax.process_count()}"
+        if isinstance(error, UserError):
+            print(f"{here}: {error}", file=sys.stderr, flush=True)
+        else:
+            traceback.print_exc()
+            print(
+                f"{here} ends. If another process has died, this is how its absence shows: go on "
+                "with --resume, with as many processes or fewer",
+                file=sys.stderr,
+                flush=True,
+            )
+        if is_first():
+            time.sleep(1)  # those that fail alike should not miss their coordinator before
+        os._exit(2 if isinstance(error, UserError) else 1)

@@ -10,6 +10,7 @@ python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
 import signal
 import sys
 import time
+import zlib
 from typing import Any
 
 import jax
@@ -225,6 +226,8 @@ def run(config: Config, console: Console) -> int:
             return 0
         data = hosts.agreed(lambda: load_data(config, console))
         hosts.check_equal(data.hash, "the corpus' hash")
+        tokens = zlib.crc32(data.validation.tobytes())  # of a tokenizer trained by each, perhaps
+        hosts.check_equal(tokens, "the checksum of the validation tokens")
         trainer = Trainer(config, parts, data, console)
         status = trainer.run()
     console.print(f"{status} at step {trainer.done}; wrote {config.out}")
@@ -236,7 +239,7 @@ def run(config: Config, console: Console) -> int:
 
 def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
-    with shown_in_one_line("train"), hosts.ending_with_the_others():
+    with shown_in_one_line("train"), hosts.ending_with_the_others("train"):
         hosts.start(peek_launch(arguments))
         config = hosts.agreed(lambda: parse(arguments))
         sys.exit(run(config, Console(soft_wrap=True, quiet=not hosts.is_first())))
