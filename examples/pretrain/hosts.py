@@ -117,7 +117,6 @@ def check_shared(file: Path) -> None:
                 )
             time.sleep(0.5)
 
-    agreed(lambda: None)  # the first process has written
     agreed(look)
 
 
@@ -169,14 +168,14 @@ def ending_with_the_others(program: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, SystemExit) or jax.process_count() == 1:
             raise
-        here = f"{program}: process {jax.process_index()} of {jax.process_count()}"
         if isinstance(error, UserError):
-            print(f"{here}: {error}", file=sys.stderr, flush=True)
+            print(f"{program}: {error}", file=sys.stderr, flush=True)
         else:
             traceback.print_exc()
             print(
-                f"{here} ends. If another process has died, this is how its absence shows: go on "
-                "with --resume, with as many processes or fewer",
+                f"{program}: process {jax.process_index()} of {jax.process_count()} ends. If "
+                "another process has died, this is how its absence shows: go on with --resume, "
+                "with as many processes or fewer",
                 file=sys.stderr,
                 flush=True,
             )

@@ -147,8 +147,7 @@ def describe_mesh(parts: Parts) -> str:
 def write_config(config: Config, data: Data) -> None:
     """Makes the folder of a new run, or adds a start to that of a resumed one."""
     path = config.out / "config.json"
-    if hosts.is_first():
-        _write_config(path, config, data)
+    hosts.agreed(lambda: _write_config(path, config, data) if hosts.is_first() else None)
     hosts.check_shared(path)
 
 
