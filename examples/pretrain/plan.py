@@ -95,10 +95,12 @@ def devices_of(topology: str) -> Any:
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    if topology.partition(":")[0] not in SLICES:
+    generation, _, shape = topology.partition(":")
+    if generation not in SLICES:
         raise UserError(f"--topology takes {', '.join(SLICES)} and a shape, not {topology}")
+    one_chip = {"chips_per_host_bounds": [1, 1, 1]} if shape == "1x1" else {}
     try:
-        return topologies.get_topology_desc(topology, platform="tpu").devices
+        return topologies.get_topology_desc(topology, platform="tpu", **one_chip).devices
     except Exception as error:  # libtpu is absent, or has no such slice
         raise UserError(
             f"--topology {topology}: {one_line(error)}; it needs pip install -e '.[pods]' and a "
