@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+import re
 
 import jax
 import jax.numpy as jnp
@@ -106,7 +107,10 @@ def test_the_memory_of_a_chip_is_what_the_compiler_says():
         huge = jax.ShapeDtypeStruct((2**38,), jnp.float32, sharding=SingleDeviceSharding(device))
         with pytest.raises(jax.errors.JaxRuntimeError) as error:
             jax.jit(lambda x: x + 1).lower(huge).compile()
-        assert f"HBM ({plan.MEMORY[generation] / plan.GIB:g}G)" in str(error.value)
+        said = re.search(r"available HBM \(([\d.]+)G\)", str(error.value))
+        assert said, str(error.value)
+        # The compilers of 2026 differ by a hundredth.
+        assert plan.MEMORY[generation] / plan.GIB == pytest.approx(float(said[1]), abs=0.011)
 
 
 @needs_libtpu

@@ -35,7 +35,7 @@ from .hardware import in_bytes, tree_bytes
 # Memory that a program may use on one device, as the compiler says when one needs more, and the
 # slices that the cloud lends, by chips.
 GIB = 2**30
-MEMORY = {"v5e": 15.75 * GIB, "v5p": 95.73 * GIB, "v6e": 31.24 * GIB}
+MEMORY = {"v5e": 15.75 * GIB, "v5p": 95.74 * GIB, "v6e": 31.25 * GIB}
 SLICES = {
     "v5e": ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
     "v5p": ("2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8", "8x8x8"),
