@@ -11,7 +11,7 @@ from jax.sharding import SingleDeviceSharding
 from rich.console import Console
 
 from examples.pretrain import plan
-from examples.pretrain.collectives import Collective, Instruction, collectives, trip_count
+from examples.pretrain.collectives import Instruction, collectives, trip_count
 from examples.pretrain.config import defaults
 from examples.pretrain.counts import count
 from examples.pretrain.errors import UserError
@@ -53,6 +53,22 @@ def test_devices_send_each_layers_weights_and_the_gradients_once_around():
     # The compiler keeps some weights from the forward pass, and its rings turn once more.
     assert 0.8 < gathered / (2 * 2 * matrices * share) < 1.4
     assert 0.9 < reduced / (4 * matrices * share) < 1.5
+
+
+@needs_libtpu
+@pytest.mark.parametrize("preset", ["llama-nano", "gpt2-nano", "qwen2moe-nano"])
+def test_gradients_are_reduced_in_float32_where_the_model_computes_in_bfloat16(preset):
+    made = config(preset)
+    if preset == "qwen2moe-nano":  # without a capacity its experts' outputs would be added up too
+        made = dataclasses.replace(made, shape=dataclasses.replace(made.shape, capacity_factor=2))
+    program = plan.compile_for("v5e:2x2", made)
+    reduced = [c for c in program.collectives if c.kind in ("all-reduce", "reduce-scatter")]
+    assert sum(c.size for c in reduced) > 4 * count(made.shape).total / 2
+    # Two gates of 64 weights are gathered by adding up zeros, in bfloat16.
+    assert {c.dtype for c in reduced if c.size > 256} == {"f32"}
+    exchanged = sum(c.kind == "all-to-all" for c in program.collectives)
+    # Of features, once each way; of experts' places, twice each way in each layer.
+    assert exchanged >= (10 if preset == "qwen2moe-nano" else 2)
 
 
 @needs_libtpu
@@ -156,6 +172,7 @@ LOOP = """HloModule m
   %next = s32[] add(%i, %two)
   %x = f32[8,16]{1,0} get-tuple-element(%p), index=1
   %y = f32[8,16]{1,0} all-reduce(%x), channel_id=1, replica_groups=[2,4]<=[8], to_apply=%sum
+  %h1 = bf16[4]{0} all-gather(%a), channel_id=4, replica_groups=mesh['x'=2,'y'=4] {'x','y'}, CHAIN
   ROOT %t = (s32[], f32[8,16]{1,0}) tuple(%next, %y)
 }
 %condition (q: (s32[], f32[8,16])) -> pred[] {
@@ -164,28 +181,40 @@ LOOP = """HloModule m
   %j = s32[] get-tuple-element(%q), index=0
   ROOT %c = pred[] compare(%j, %n), direction=LT
 }
+%all-reduce-scatter.1 (r: f32[4]) -> f32[2] {
+  %r = f32[4]{0} parameter(0)
+  %z = f32[4]{0} all-reduce(%r), channel_id=1, replica_groups={{0,1}}, to_apply=%sum
+  ROOT %v = f32[2]{0} dynamic-slice(%z), dynamic_slice_sizes={2}
+}
 ENTRY %main (a: (s32[], f32[8,16])) -> (s32[], f32[8,16]) {
   %a = (s32[], f32[8,16]{1,0}) parameter(0)
   %s = (bf16[4,16]{1,0}, bf16[4,16]{1,0}, u32[], u32[]) collective-permute-start(%a), channel_id=2
   %g = bf16[4]{0} reduce-scatter(%a), channel_id=3, replica_groups={{0,1,2},{3,4,5}}, dimensions={0}
-  %h = bf16[4]{0} all-gather(%a), channel_id=4, replica_groups=mesh['x'=2,'y'=4] {'x','y'}
-  %h2 = bf16[4]{0} all-gather(%a), channel_id=4, replica_groups=mesh['x'=2,'y'=4] {'x','y'}
+  %h = bf16[4]{0} all-gather(%a), channel_id=4, replica_groups=mesh['x'=2,'y'=4] {'x','y'}, CHAIN
+  %h2 = bf16[4]{0} all-gather(%a), channel_id=4, replica_groups=mesh['x'=2,'y'=4] {'x','y'}, CHAIN
   %k = f32[] all-reduce(%a), channel_id=5, replica_groups={{0,1}}, to_apply=%sum
+  %m = (f32[4], f32[], f32[8]) all-reduce-start(%a), channel_id=6, replica_groups={{0,1}}
+  %o = ((f32[4], f32[2]), (f32[8], f32[4])) all-gather-start(%a), replica_groups={{0,1}}
+  %f = f32[2] fusion(%a), kind=kCustom, calls=%all-reduce-scatter.1
   ROOT %w = (s32[], f32[8,16]{1,0}) while(%a), condition=%condition, body=%body
 }
 """
 
 
-def test_the_reader_of_programs_knows_loops_groups_and_pieces():
-    assert sorted(collectives(LOOP), key=lambda c: c.kind) == [
-        Collective("all-gather", "bf16", 8, 8, 1),  # once, though in two pieces
-        Collective("all-reduce", "f32", 512, 4, 4),  # 0, 2, 4, 6
-        Collective("collective-permute", "bf16", 128, 2, 1),
-        Collective("reduce-scatter", "bf16", 24, 3, 1),
-    ]
-    assert [c.sent for c in sorted(collectives(LOOP), key=lambda c: c.kind)] == [
-        7 / 8 * 8, 2 * 3 / 4 * 512 * 4, 128, 2 / 3 * 24,
-    ]  # fmt: skip
+def test_the_reader_of_programs_knows_loops_groups_pieces_and_combined_operations():
+    found = collectives(LOOP.replace("CHAIN", 'frontend_attributes={chain_id="2"}'))
+    assert {(c.kind, c.dtype, c.size, c.group, c.times) for c in found} == {
+        ("all-reduce", "f32", 512, 4, 4),  # turns 0, 2, 4, 6
+        ("collective-permute", "bf16", 128, 2, 1),
+        ("reduce-scatter", "bf16", 24, 3, 1),
+        ("all-gather", "bf16", 8, 8, 1),  # once, though in three pieces, one of them in the loop
+        ("all-reduce", "f32", 16 + 4 + 32, 2, 1),
+        ("all-gather", "f32", 32 + 16, 2, 1),
+        ("reduce-scatter", "f32", 16, 2, 1),
+    }
+    assert sum(c.sent for c in found) == (
+        2 * 3 / 4 * 512 * 4 + 128 + 2 / 3 * 24 + 7 / 8 * 8 + 52 + 48 / 2 + 16 / 2
+    )
 
 
 def test_a_loop_that_cannot_be_counted_is_an_error_not_a_guess():

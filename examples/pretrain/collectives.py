@@ -1,8 +1,8 @@
 """What devices send each other in a step, read off the compiled program.
 
 A program is text: computations of instructions, some of which call others. What a loop's body does
-counts as often as the loop turns, and an operation that the compiler has cut into overlapping
-pieces, which share its channel, counts once.
+counts as often as the loop turns, and an operation that the compiler has cut into a chain of pieces
+counts once.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ CALLED = re.compile(
 class Collective:
     kind: str
     dtype: str
-    size: int  # bytes of the larger of operand and result on a device
+    size: int  # bytes of all operands or all results on a device, whichever is more
     group: int  # devices that take part together
     times: int  # a step
 
@@ -48,20 +48,25 @@ def collectives(program: str) -> list[Collective]:
     """Those of an optimised program, `compiled.as_text()`; scalars are left out."""
     computations, entry = _parse(program)
     times = _times(computations, entry)
-    found = {}
+    found: dict[str, Collective] = {}
     for name, instructions in computations.items():
         for i in instructions:
             kind = i.opcode.removesuffix("-start")
             if not re.fullmatch(KINDS, kind) or not times[name]:
                 continue
-            dtype, size = _largest(i.result)
+            dtype, size = _moved(i)
             group = _group_size(i.rest)
             if kind == "reduce-scatter":
                 size *= group
-            channel = re.search(r"channel_id=(\d+)", i.rest)
-            key = channel[1] if channel else f"{name} {i.name}"
+            if name.startswith("all-reduce-scatter"):  # a TPU's fusion of a sum and a slice of it
+                kind = "reduce-scatter"
+            # The first and the last piece of a chain run as often as the whole, those between in
+            # the loops that they overlap with.
+            chain = re.search(r"channel_id=(\d+).*chain_id=", i.rest)
+            key = chain[1] if chain else f"{name} {i.name}"
+            count = min(times[name], found[key].times) if key in found else times[name]
             if size > 4:
-                found[key] = Collective(kind, dtype, size, group, times[name])
+                found[key] = Collective(kind, dtype, size, group, count)
     return list(found.values())
 
 
@@ -130,14 +135,20 @@ def _constant(instruction: Instruction) -> int | None:
     return int(found[1]) if found and instruction.opcode == "constant" else None
 
 
-def _largest(result: str) -> tuple[str, int]:
-    """Type and bytes of an array; of a tuple with scalars that guide a transfer, of its largest."""
-    arrays = re.findall(r"(\w+)\[([\d,]*)\]", result)
-    sizes = [
-        (WIDTHS.get(t, 4) * math.prod(int(n) for n in s.split(",") if n), t) for t, s in arrays
-    ]
-    size, dtype = max(sizes)
-    return dtype, size
+def _moved(instruction: Instruction) -> tuple[str, int]:
+    """Type and bytes of the results, of which a combined operation has several.
+
+    An operation that only starts gives operands, results and scalars that guide it; a sum that
+    only starts gives its results alone.
+    """
+    sizes = []
+    for dtype, shape in re.findall(r"(\w+)\[([\d,]*)\]", instruction.result):
+        elements = math.prod(int(n) for n in shape.split(",") if n)
+        sizes.append((WIDTHS.get(dtype, 4) * elements, dtype))
+    if instruction.opcode.endswith("-start") and instruction.opcode != "all-reduce-start":
+        sizes = [(size, dtype) for size, dtype in sizes if dtype != "u32" or size > 4]
+        sizes = sizes[len(sizes) // 2 :]
+    return max(sizes)[1], sum(size for size, _ in sizes)
 
 
 def _group_size(rest: str) -> int:

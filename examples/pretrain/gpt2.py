@@ -98,9 +98,9 @@ class Gpt2(nnx.Module):
         layers.check_shape(shape)
         padded = layers.pad_vocab(shape.vocab)
         make = {"rngs": rngs, "dtype": dtype}
-        self.shape = shape
+        self.shape, self.dtype = shape, dtype
         self.wte = layers.embedding(padded, shape.width, **make)
-        self.wpe = layers.embedding(shape.context, shape.width, **make)
+        self.wpe = layers.embedding(shape.context, shape.width, rngs=rngs, dtype=jnp.float32)
         self.layers = layers.make_layers(
             lambda rngs: Block(shape, rngs=rngs, dtype=dtype), shape, rngs
         )
@@ -115,7 +115,8 @@ class Gpt2(nnx.Module):
                 f"{length} tokens are more than the model's positions: give --shape.context "
                 f"{length} or a --sequence-length of at most {self.shape.context}"
             )
-        x = self.wte(tokens) + self.wpe(jnp.arange(length)[None])
+        # In float32, as the gradients of the positions add up over the batch.
+        x = (self.wte(tokens) + self.wpe(jnp.arange(length)[None])).astype(self.dtype)
         # The layers' masks come from keys folded with 0, 1, ..., so this one takes the next number.
         x = layers.dropout(x, self.shape.dropout, key, self.shape.layers)
         x, auxiliary = layers.apply_layers(self.layers, x, key=key, remat=self.shape.remat)
