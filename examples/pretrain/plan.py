@@ -10,6 +10,7 @@ what fits; the speed is not known before a run.
 """
 
 import dataclasses
+import functools
 import itertools
 import os
 import re
@@ -112,35 +113,23 @@ def compile_for(topology: str, config: Config) -> Program:
     """The step of a run, compiled for a slice; one that does not fit in memory is a result too."""
     devices = devices_of(topology)
     parts = runs.make_parts(config, devices)
-    chips = len({tuple(device.coords) for device in devices})
-    state = parts.abstract
-    known = {
-        "devices": len(devices),
-        "devices_per_chip": len(devices) // chips,
-        "params": tree_bytes(state.params),
-        "opt_state": tree_bytes(state.opt_state),
-    }
     start = time.perf_counter()
     try:
         step = runs.compile_step(parts, config)
+        temporaries, found = step.memory_analysis().temp_size_in_bytes, collectives(step.as_text())
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return Program(
-            **known,
-            temporaries=_temporaries_of(str(error)),
-            fits=False,
-            collectives=[],
-            seconds=time.perf_counter() - start,
-        )
-    seconds = time.perf_counter() - start
-    memory = step.memory_analysis()
+        step, temporaries, found = None, _temporaries_of(str(error)), []
     return Program(
-        **known,
-        temporaries=memory.temp_size_in_bytes,
-        fits=True,
-        collectives=collectives(step.as_text()),
-        seconds=seconds,
+        devices=len(devices),
+        devices_per_chip=len(devices) // len({tuple(device.coords) for device in devices}),
+        params=tree_bytes(parts.abstract.params),
+        opt_state=tree_bytes(parts.abstract.opt_state),
+        temporaries=temporaries,
+        fits=step is not None,
+        collectives=found,
+        seconds=time.perf_counter() - start,
     )
 
 
@@ -160,11 +149,15 @@ def largest_batch(topology: str, config: Config, compiled: Callable[[str, Config
     """The most sequences that fit, to a twentieth; 0 if not even one a device does."""
     unit = batch_step(topology, config)
 
+    @functools.cache
     def fits(parts: int) -> bool:
         return compiled(topology, dataclasses.replace(config, batch_size=parts * unit)).fits
 
-    low, high = 0, 1
-    while fits(high):
+    low = max(1, config.batch_size // unit)  # a place to start
+    while low and not fits(low):
+        low //= 2
+    high = 2 * low + 1
+    while low and fits(high):
         low, high = high, 2 * high
     while high - low > max(1, low // 20):
         middle = (low + high) // 2
@@ -226,7 +219,9 @@ def plan(options: Plan, config: Config, console: Console) -> None:
         f"{config.preset}, {config.optimizer}, {config.dtype}, {config.batch_size} sequences of "
         f"{config.sequence_length} tokens a step, on {topology}"
     )
-    console.print(runs.describe_mesh(runs.make_parts(config, devices_of(topology))), "", sep="\n")
+    devices = devices_of(topology)
+    mesh = runs.describe_mesh(runs.make_parts(config, devices), len(devices))
+    console.print(mesh, "", sep="\n")
     program, activations = compiled(topology, config), None
     if program.fits and config.batch_size > (least := batch_step(topology, config)):
         small = compiled(topology, dataclasses.replace(config, batch_size=least))
