@@ -140,10 +140,9 @@ def describe_mesh(parts: Parts, there: int | None = None) -> str:
     `there` are the devices that a mesh could take; by default those here.
     """
     sizes = " x ".join(f"{axis} {size}" for axis, size in parts.mesh.shape.items())
-    hosts_ = f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
-    lines = [
-        f"mesh: {sizes}, on {parts.mesh.size} of {there or jax.device_count()} devices{hosts_}"
-    ]
+    lines = [f"mesh: {sizes}, on {parts.mesh.size} of {there or jax.device_count()} devices"]
+    if jax.process_count() > 1:
+        lines[0] += f" of {jax.process_count()} processes"
     if whole := sharding.not_divided(parts.abstract.params, parts.mesh):
         lines.append(f"warning: not divided, and so kept whole: {', '.join(whole)}")
     return "\n".join(lines)
