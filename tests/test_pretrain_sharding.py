@@ -99,6 +99,11 @@ def test_an_axis_that_does_not_divide_stays_whole_and_is_named():
     shape = dataclasses.replace(SHAPES["llama-nano"], width=70, heads=1, ff=175)
     parts = not_divided(counts.abstract_params(shape), mesh)
     assert sorted(parts) == ["embed 70 over fsdp 4", "hidden 175 over tensor 2"]
+    shape = dataclasses.replace(shape, heads=5, ff=176)
+    made = config(shape=shape, mesh=MeshShape(1, 4, 1))
+    mesh_line, warning = runs.describe_mesh(runs.make_parts(made)).splitlines()
+    assert mesh_line == "mesh: data 1 x fsdp 4 x tensor 1, on 4 of 8 devices"
+    assert warning == "warning: not divided, and so kept whole: embed 70 over fsdp 4"
 
 
 def test_experts_take_fsdp_and_leave_it_to_embed_where_they_cannot():
