@@ -4,6 +4,7 @@ python -m examples.pretrain.plot runs/llama-nano-* --to losses.png
 """
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ def plot(options: Plot) -> str:
     figure = Figure(figsize=(8, 4), dpi=200, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     tops, bottoms = [], []
+    # What all names begin with, up to a dash, does not tell the runs apart.
+    shared = os.path.commonprefix([run.name for run in options.runs])  # noqa: RUF071
+    start = shared.rfind("-") + 1 if len(options.runs) > 1 else 0
     for run, color in zip(options.runs, COLORS, strict=False):
         read(run)  # names what is no run
         records = logs.read(run)
@@ -48,7 +52,7 @@ def plot(options: Plot) -> str:
         window = 1 + len(steps) // 50
         mean = np.convolve(losses, np.ones(window) / window, "valid")
         left.plot(steps[window - 1 :], mean, color=color, alpha=0.35, lw=0.7)
-        left.plot(*_series(records, "validation_loss"), color=color, label=run.name)
+        left.plot(*_series(records, "validation_loss"), color=color, label=run.name[start:])
         right.plot(steps, updates, color=color, lw=0.8)
         tops.append(np.nanmax(mean[len(mean) // 20 :]))  # without the first fall
         later = updates[len(steps) // 50 :]  # without the warm-up's first steps
