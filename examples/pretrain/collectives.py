@@ -114,7 +114,7 @@ def trip_count(loop: Instruction, computations: Computations) -> int:
         index = int(_attribute(counter, "index"))
         *_, root = body.values()
         following = body[_operands(root)[index]]
-        steps = [_constant(body[o]) for o in _operands(following)] if following else []
+        steps = [_constant(body[o]) for o in _operands(following)]
         step = next((step for step in steps if step), 1)
         if end := _constant(bound):
             return -(-end // step)

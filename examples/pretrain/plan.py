@@ -142,7 +142,7 @@ def _temporaries_of(message: str) -> int:
 def batch_step(topology: str, config: Config) -> int:
     """Sequences by which a batch can grow: one for each of its parts."""
     mesh = sharding.make_mesh(config.mesh, devices_of(topology))
-    return mesh.shape["data"] * mesh.shape["fsdp"] * config.accumulate
+    return sharding.batch_parts(mesh) * config.accumulate
 
 
 def largest_batch(topology: str, config: Config, compiled: Callable[[str, Config], Program]) -> int:

@@ -91,7 +91,7 @@ def check_divides(mesh: Mesh, shape: Any, batch_size: int, accumulate: int) -> N
         raise UserError(
             f"--mesh.tensor {mesh.shape['tensor']} does not divide --shape.heads {shape.heads}"
         )
-    parts = mesh.shape["data"] * mesh.shape["fsdp"] * accumulate
+    parts = batch_parts(mesh) * accumulate
     if batch_size % parts:
         times = f" x --accumulate {accumulate}" if accumulate > 1 else ""
         raise UserError(
@@ -149,6 +149,11 @@ def constrain_as_params(grads: Any) -> Any:
     )
 
 
+def batch_parts(mesh: Mesh) -> int:
+    """Into how many parts a batch is shared out."""
+    return math.prod(mesh.shape[axis] for axis in RULES["batch"])
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(RULES["batch"]))
 
@@ -163,7 +168,7 @@ def data_shard(mesh: Mesh, process: int | None = None) -> tuple[int, int]:
     Processes along `tensor` hold the same sequences, and read the same share.
     """
     process = jax.process_index() if process is None else process
-    index = batch_sharding(mesh).devices_indices_map((math.prod(mesh.devices.shape),))
+    index = batch_sharding(mesh).devices_indices_map((batch_parts(mesh),))
     rows: dict[int, set[int]] = {}
     for device, (part,) in index.items():
         rows.setdefault(device.process_index, set()).add(part.start or 0)

@@ -51,17 +51,11 @@ def cross_entropy(graphdef: nnx.GraphDef, params: Any, tokens: jax.Array, key: A
     return losses.mean(axis=-1), auxiliary
 
 
-def make_step(
-    graphdef: nnx.GraphDef,
-    optimizer: optax.GradientTransformation,
-    schedule: optax.Schedule,
-    *,
-    seed: int,
-    accumulate: int,
-    dropout: bool,
-    out_shardings: Any = None,
-) -> Any:
-    """The step from state and tokens [batch, length + 1] to the next state and METRICS."""
+def make_gradients(graphdef: nnx.GraphDef, accumulate: int) -> Callable[..., tuple[jax.Array, Any]]:
+    """From params, tokens and dropout's key to loss and gradients, each part of a batch by itself.
+
+    The loss is without the model's auxiliary one, of which the gradients are too.
+    """
 
     def objective(params, tokens, key):
         losses, auxiliary = cross_entropy(graphdef, params, tokens, key)
@@ -87,11 +81,26 @@ def make_step(
         total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), parts))
         return jax.tree.map(lambda x: x / accumulate, total)
 
+    return gradients if accumulate == 1 else accumulated
+
+
+def make_step(
+    graphdef: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    schedule: optax.Schedule,
+    *,
+    seed: int,
+    accumulate: int,
+    dropout: bool,
+    out_shardings: Any = None,
+) -> Any:
+    """The step from state and tokens [batch, length + 1] to the next state and METRICS."""
+    gradients = make_gradients(graphdef, accumulate)
+
     def step(state: TrainState, tokens: jax.Array):
         # The key follows from seed and step, so that a resumed run draws the same masks.
         key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
-        find = gradients if accumulate == 1 else accumulated
-        loss, grads = find(state.params, tokens, key)
+        loss, grads = gradients(state.params, tokens, key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
 
         grad_norm = optax.tree.norm(grads)

@@ -55,7 +55,7 @@ class Trainer:
             counts.flops_per_token(config.shape, config.sequence_length),
             peak_flops(config.peak_flops),
         )
-        least = parts.mesh.shape["data"] * parts.mesh.shape["fsdp"]
+        least = sharding.batch_parts(parts.mesh)
         most = config.batch_size // config.accumulate  # what fits in memory
         rows = min(most, -(-len(data.validation) // least) * least)
         self.evaluate = make_evaluate(parts.graphdef, data.validation, rows, parts.put_whole)
