@@ -1,11 +1,15 @@
 """What a run is told: the command line over the preset, or over the run that is resumed."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
+import jax.numpy as jnp
 import tyro
+from flax import nnx
 
 from . import cli
 from .errors import UserError
@@ -13,6 +17,7 @@ from .hosts import Launch
 from .optimizers import OPTIMIZERS
 from .presets import SHAPES, Shape, get_recipe, get_setting
 from .sharding import MeshShape
+from .step import Losses, cross_entropy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +93,12 @@ class Config:
     """Like --resume, from this checkpoint; newer ones are set aside, not deleted."""
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print parameters, memory, steps, tokens and the expected time; train nothing."""
+
+    def losses(self, graphdef: nnx.GraphDef) -> Losses:
+        return functools.partial(cross_entropy, graphdef)
+
+    def abstract_batch(self) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((self.batch_size, self.sequence_length + 1), jnp.int32)
 
     @property
     def resumes(self) -> bool:

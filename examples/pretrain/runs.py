@@ -102,7 +102,7 @@ def make_parts(config: Config, devices: Sequence[Any] | None = None) -> Parts:
 def compile_step(parts: Parts, config: Config) -> Any:
     """The training step, compiled for the configuration's shapes before any clock starts."""
     step = make_step(
-        parts.graphdef,
+        config.losses(parts.graphdef),
         parts.optimizer,
         parts.schedule,
         seed=config.seed,
@@ -110,11 +110,12 @@ def compile_step(parts: Parts, config: Config) -> Any:
         dropout=config.shape.dropout > 0,
         out_shardings=(parts.shardings, sharding.replicated(parts.mesh)),
     )
-    shape = (config.batch_size, config.sequence_length + 1)
     placed = sharding.batch_sharding(parts.mesh)
-    tokens = jax.ShapeDtypeStruct(shape, jnp.int32, sharding=placed)
+    batch = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placed), config.abstract_batch()
+    )
     with jax.set_mesh(parts.mesh):
-        return step.lower(parts.abstract, tokens).compile()
+        return step.lower(parts.abstract, batch).compile()
 
 
 def check_free(config: Config) -> None:

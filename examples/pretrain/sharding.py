@@ -117,9 +117,9 @@ def spec(axes: Sequence[str | None], shape: Sequence[int], mesh: Any) -> Partiti
 
 
 def constrain(x: jax.Array, *axes: str | None) -> jax.Array:
-    """Says to the partitioner how an activation is shared out; x itself outside of a mesh."""
+    """Says to the partitioner how an activation is shared out; x itself outside of such a mesh."""
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    if not set(mesh.axis_names) & set(RULES["batch"]):
         return x
     return jax.lax.with_sharding_constraint(x, spec(axes, x.shape, mesh))
 

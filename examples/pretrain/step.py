@@ -4,6 +4,7 @@ The model is split once into its graph and its parameters, and optax works on th
 200 tensors that takes a third of the dispatch of `nnx.jit` with `nnx.Optimizer`.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,11 @@ import optax
 from flax import nnx
 
 from .sharding import constrain, constrain_as_params
+
+
+# From parameters, a batch and dropout's key (None: no dropout) to the loss of each of the batch's
+# examples and the model's auxiliary loss.
+Losses = Callable[[Any, Any, Any], tuple[jax.Array, jax.Array]]
 
 
 class TrainState(NamedTuple):
@@ -51,41 +57,42 @@ def cross_entropy(graphdef: nnx.GraphDef, params: Any, tokens: jax.Array, key: A
     return losses.mean(axis=-1), auxiliary
 
 
-def make_gradients(graphdef: nnx.GraphDef, accumulate: int) -> Callable[..., tuple[jax.Array, Any]]:
-    """From params, tokens and dropout's key to loss and gradients, each part of a batch by itself.
+def make_gradients(losses: Losses, accumulate: int) -> Callable[..., tuple[jax.Array, Any]]:
+    """From params, batch and dropout's key to loss and gradients, each part of a batch by itself.
 
     The loss is without the model's auxiliary one, of which the gradients are too.
     """
 
-    def objective(params, tokens, key):
-        losses, auxiliary = cross_entropy(graphdef, params, tokens, key)
-        loss = losses.mean()
+    def objective(params, batch, key):
+        each, auxiliary = losses(params, batch, key)
+        loss = each.mean()
         return loss + auxiliary, loss
 
-    def gradients(params, tokens, key):
-        (_, loss), grads = jax.value_and_grad(objective, has_aux=True)(params, tokens, key)
+    def gradients(params, batch, key):
+        (_, loss), grads = jax.value_and_grad(objective, has_aux=True)(params, batch, key)
         return loss, constrain_as_params(grads)
 
-    def accumulated(params, tokens, key):
-        # Every part has sequences of every device.
-        parts = tokens.reshape(-1, accumulate, tokens.shape[-1]).swapaxes(0, 1)
-        parts = constrain(parts, None, "batch", None)
+    def cut(x):
+        # Every part has examples of every device.
+        parts = x.reshape(-1, accumulate, *x.shape[1:]).swapaxes(0, 1)
+        return constrain(parts, None, "batch", *(None,) * (x.ndim - 1))
 
+    def accumulated(params, batch, key):
         def add(total, part):
-            index, tokens = part
+            index, batch = part
             part_key = None if key is None else jax.random.fold_in(key, index)
-            found = gradients(params, tokens, part_key)
+            found = gradients(params, batch, part_key)
             return jax.tree.map(jnp.add, total, found), None
 
         zero = (jnp.zeros([]), constrain_as_params(jax.tree.map(jnp.zeros_like, params)))
-        total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), parts))
+        total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), jax.tree.map(cut, batch)))
         return jax.tree.map(lambda x: x / accumulate, total)
 
     return gradients if accumulate == 1 else accumulated
 
 
 def make_step(
-    graphdef: nnx.GraphDef,
+    losses: Losses,
     optimizer: optax.GradientTransformation,
     schedule: optax.Schedule,
     *,
@@ -94,13 +101,13 @@ def make_step(
     dropout: bool,
     out_shardings: Any = None,
 ) -> Any:
-    """The step from state and tokens [batch, length + 1] to the next state and METRICS."""
-    gradients = make_gradients(graphdef, accumulate)
+    """The step from state and batch to the next state and METRICS."""
+    gradients = make_gradients(losses, accumulate)
 
-    def step(state: TrainState, tokens: jax.Array):
+    def step(state: TrainState, batch: Any):
         # The key follows from seed and step, so that a resumed run draws the same masks.
         key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
-        loss, grads = gradients(state.params, tokens, key)
+        loss, grads = gradients(state.params, batch, key)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
 
         grad_norm = optax.tree.norm(grads)
@@ -145,27 +152,34 @@ def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]
 
 
 def make_evaluate(
-    graphdef: nnx.GraphDef,
-    validation: np.ndarray,
+    measure: Callable[[Any, Any], Any],
+    validation: Any,
     batch_size: int,
     put: Callable[[np.ndarray], jax.Array] = jnp.asarray,
-) -> Callable[[Any], float]:
-    """The mean loss over the validation set [sequences, length + 1], in batches.
+) -> Callable[[Any], Any]:
+    """The means over the validation examples of what `measure(params, batch)` says of each.
 
-    The last batch is filled up with sequences that count nothing; `put` lays one on the devices.
+    In batches, of which the last is filled up with examples that count nothing; `put` lays an array
+    on the devices.
     """
-    count = len(validation)
-    filled = np.pad(validation, ((0, -count % batch_size), (0, 0)))
-    counts = (np.arange(len(filled)) < count).astype(np.float32)
-    starts = range(0, len(filled), batch_size)
-    batches = [[put(x[i : i + batch_size]) for x in (filled, counts)] for i in starts]
+    count = len(jax.tree.leaves(validation)[0])
+    starts = range(0, count, batch_size)
+
+    def cut(x, start):
+        part = x[start : start + batch_size]
+        return put(np.pad(part, ((0, batch_size - len(part)), *((0, 0),) * (x.ndim - 1))))
+
+    counts = np.ones(count, np.float32)
+    batches = [
+        jax.tree.map(functools.partial(cut, start=start), (validation, counts)) for start in starts
+    ]
 
     @jax.jit
-    def total(params, tokens, counts):
-        return jnp.sum(cross_entropy(graphdef, params, tokens)[0] * counts)
+    def total(params, batch, counts):
+        return jax.tree.map(lambda x: jnp.sum(x * counts), measure(params, batch))
 
     def evaluate(params):
         totals = [total(params, *batch) for batch in batches]
-        return sum(map(float, totals)) / count
+        return jax.tree.map(lambda *parts: sum(map(float, parts)) / count, *totals)
 
     return evaluate

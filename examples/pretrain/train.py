@@ -58,7 +58,13 @@ class Trainer:
         least = sharding.batch_parts(parts.mesh)
         most = config.batch_size // config.accumulate  # what fits in memory
         rows = min(most, -(-len(data.validation) // least) * least)
-        self.evaluate = make_evaluate(parts.graphdef, data.validation, rows, parts.put_whole)
+        losses = config.losses(parts.graphdef)
+        self.evaluate = make_evaluate(
+            lambda params, batch: losses(params, batch, None)[0],
+            data.validation,
+            rows,
+            parts.put_whole,
+        )
 
     def resume(self) -> Any:
         asked = self.config.resume_from

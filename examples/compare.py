@@ -1,0 +1,196 @@
+"""Which optimizer trains my kind of model best, and at which rate?
+
+Trains a nano language model with each optimizer at several rates, chooses each one's rate on some
+seeds, and reports on others. Writes a table and a picture; takes five minutes on two CPU cores.
+
+    pip install -e ".[pretrain]"
+    python -m examples.compare
+    python -m examples.compare --quick                  # a first look, about a minute
+    python -m examples.compare --model qwen2moe-nano
+    python -m examples.compare --optimizers adamw s3 --seeds 20 --data "my/text/*.txt"
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from . import comparison, problems, sweep
+from .comparison import GRIDS, Result
+from .pretrain import cli, runs
+from .pretrain.errors import UserError, shown_in_one_line
+from .pretrain.files import write_whole
+
+MODELS = ("llama-nano", "qwen2moe-nano", "gpt2-nano")
+QUICK = ("adamw", "adampower", "s3", "stacey", "grams")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Compare optimizers on a nano language model, each at its best learning rate."""
+
+    model: str = "llama-nano"
+    """llama-nano, qwen2moe-nano or gpt2-nano."""
+    optimizers: tuple[str, ...] = tuple(GRIDS)
+    """Which to train. Differences are taken to adamw, if it is among them."""
+    steps: int = 250
+    """Training steps of each run."""
+    batch_size: int = 8
+    """Sequences of 64 tokens a step."""
+    tune_seeds: int = 2
+    """Seeds on which the rate is chosen."""
+    seeds: int = 6
+    """Seeds on which the best rate is reported, none of which chose it."""
+    moves: int = 3
+    """How often a grid whose best rate is at its edge may move on by one rate."""
+    data: str = "stdlib"
+    """stdlib, or text or JSONL files by glob, read as bytes."""
+    out: Path | None = None
+    """Folder for the results; by default runs/compare-MODEL."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Write over another comparison in --out."""
+    quick: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Take a first look: five optimizers, at most 80 steps and 2 seeds."""
+
+    @property
+    def folder(self) -> Path:
+        return self.out or Path("runs") / f"compare-{self.model}{'-quick' * self.quick}"
+
+
+def parse(arguments: list[str] | None) -> Config:
+    config = cli.parse(Config, "examples.compare", arguments)
+    if config.model not in MODELS:
+        raise UserError(f"--model takes {', '.join(MODELS)}, not {config.model}")
+    for name in config.optimizers or ("nothing",):
+        if name not in GRIDS:
+            raise UserError(f"--optimizers takes {', '.join(GRIDS)}, not {name}")
+    for key, least in {"steps": 2, "batch_size": 1, "tune_seeds": 1, "seeds": 2, "moves": 0}.items():
+        if getattr(config, key) < least:
+            raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
+    if config.quick:
+        few = {"steps": min(config.steps, 80), "seeds": min(config.seeds, 2)}
+        chosen = tuple(name for name in config.optimizers if name in QUICK) or config.optimizers
+        config = dataclasses.replace(config, **few, optimizers=chosen)
+    return config
+
+
+class Store:
+    """The results in a folder: one file an optimizer, and what they all have in common."""
+
+    def __init__(self, config: Config, about: dict[str, Any]):
+        self.folder, self.about = config.folder, about
+        path = self.folder / "comparison.json"
+        there = json.loads(path.read_text()) if path.exists() else None
+        if there is not None and there != about:
+            if not config.overwrite:
+                key = next(key for key in about if there.get(key) != about[key])
+                raise UserError(
+                    f"{self.folder} holds another comparison ({key}: {there.get(key)} there, "
+                    f"{about[key]} here): give another --out, or --overwrite"
+                )
+            for old in self.folder.glob("result-*.json"):
+                old.unlink()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(about, indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write to {self.folder}: {error.strerror}") from None
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"result-{name}.json"
+
+    def read(self, name: str) -> Result | None:
+        path = self.path(name)
+        return Result.from_json(json.loads(path.read_text())) if path.exists() else None
+
+    def write(self, result: Result) -> None:
+        write_whole(self.path(result.optimizer), json.dumps(result.to_json()) + "\n")
+
+
+class Bar:
+    """Says which optimizer trains, how far it all is, and how long it will take."""
+
+    def __init__(self, progress: Progress, config: Config, waiting: Sequence[str]):
+        self.progress = progress
+        self.each = config.steps * (3 * config.tune_seeds + config.seeds)  # without moves
+        self.task = progress.add_task("compiling", total=self.each * len(waiting))
+
+    def begin(self, name: str, index: int) -> Callable[[str, int], None]:
+        self.progress.update(self.task, completed=index * self.each, description=f"{name}: compiling")
+
+        def report(what: str, steps: int) -> None:
+            self.progress.update(self.task, advance=steps, description=f"{name}: {what}")
+
+        return report
+
+
+def describe(config: Config, problem: sweep.Problem) -> dict[str, Any]:
+    """What results must share to stand in one table; the list of optimizers may grow."""
+    keys = ("steps", "tune_seeds", "seeds", "moves")
+    return {
+        **problem.about,
+        **{key: getattr(config, key) for key in keys},
+        "grids": {name: list(grid) for name, grid in GRIDS.items()},
+        "versions": runs.versions(),
+        "machine": f"{os.cpu_count()} x {jax.devices()[0].device_kind}",
+    }
+
+
+def compare(config: Config, console: Console) -> int:
+    """The exit status: 0, or 130 after ctrl-C."""
+    with console.status("reading the data"):
+        problem = problems.language(config.model, config.data, config.batch_size)
+    store = Store(config, describe(config, problem))
+    results = {name: store.read(name) for name in config.optimizers}
+    waiting = [name for name in config.optimizers if results[name] is None]
+    if len(waiting) < len(results):
+        console.print(f"kept from before: {', '.join(n for n in results if n not in waiting)}")
+    status = 0
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+        bar = Bar(progress, config, waiting)
+        try:
+            for index, name in enumerate(waiting):
+                results[name] = comparison.run(
+                    name,
+                    problem,
+                    steps=config.steps,
+                    tune_seeds=range(config.tune_seeds),
+                    seeds=range(config.tune_seeds, config.tune_seeds + config.seeds),
+                    moves=config.moves,
+                    report=bar.begin(name, index),
+                )
+                store.write(results[name])
+        except KeyboardInterrupt:
+            status = 130
+    finished = [result for result in results.values() if result is not None]
+    if finished:
+        table = comparison.table(finished, problem)
+        console.print(table, soft_wrap=True)
+        write_whole(config.folder / "table.md", table + "\n")
+        comparison.draw(finished, config.folder / "compare.png", config.model)
+        console.print(f"wrote table.md and compare.png to {config.folder}")
+    if status:
+        console.print(f"stopped; {len(finished)} of {len(results)} finished, the same command goes on")
+    return status
+
+
+def main(arguments: list[str] | None = None) -> None:
+    with shown_in_one_line("compare"):
+        config = parse(arguments)
+        sweep.use_all_cores()
+        jax.config.update("jax_compilation_cache_dir", str(problems.CACHE / "compiled"))
+        sys.exit(compare(config, Console(soft_wrap=True)))
+
+
+if __name__ == "__main__":
+    main()

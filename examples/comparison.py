@@ -1,0 +1,266 @@
+"""One optimizer's part in a comparison: its rate chosen on some seeds, its runs on others."""
+
+import dataclasses
+import functools
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from . import style
+from .pretrain.optimizers import OPTIMIZERS, make_optimizer, make_schedule
+from .pretrain.presets import NANO
+from .statistics import effect
+from .sweep import Make, Problem, Run, Sweep, count_spikes
+
+# The rates that each begins with: all equally many, by factors of about 3.
+GRIDS: dict[str, tuple[float, ...]] = {
+    "adamw": (1e-3, 3e-3, 1e-2),
+    "adampower": (1e-3, 3e-3, 1e-2),
+    "s3": (3e-3, 1e-2, 3e-2),
+    "stacey": (3e-2, 1e-1, 3e-1),
+    "grams": (3e-3, 1e-2, 3e-2),
+    "cautious_adam": (1e-3, 3e-3, 1e-2),
+    "lion": (1e-3, 3e-3, 1e-2),
+    "muon": (3e-3, 1e-2, 3e-2),
+    "muonpower": (3e-3, 1e-2, 3e-2),
+}
+EVALUATIONS = 10
+DECAY = 3e-4  # of weights a step at the peak rate, whatever the rate: AdamW's 0.1 at 0.003
+
+
+def recipe(optimizer: str, steps: int, **hyper: float) -> Make:
+    """An optimizer in the nano presets' setting: warm-up, cosine to a tenth, clipping at 1."""
+
+    def make(rate):
+        schedule = make_schedule(
+            NANO.schedule,
+            rate,
+            steps=steps,
+            warmup=steps * NANO.warmup // (NANO.steps or steps),
+            final_fraction=NANO.final_fraction,
+        )
+        optimizer_ = make_optimizer(
+            optimizer,
+            schedule,
+            weight_decay=DECAY / rate,
+            hyper={**OPTIMIZERS[optimizer].hyper, **hyper},
+            clip=NANO.clip,
+            stacked=False,
+        )
+        return optimizer_, schedule
+
+    return make
+
+
+@dataclasses.dataclass
+class Result:
+    """What is known of one optimizer when it is finished."""
+
+    optimizer: str
+    tuned: dict[float, list[float]]  # rate -> final loss of each tuning seed
+    moves: int
+    best: float  # rate
+    runs: list[Run]  # at the best rate, one a seed
+    steps: list[int]  # taken before each evaluation
+    step_ms: float
+    state_bytes: int  # a parameter
+
+    @property
+    def curves(self) -> np.ndarray:
+        return np.array([run.measured["loss"] for run in self.runs])
+
+    @property
+    def final(self) -> np.ndarray:
+        return self.curves[:, -1]
+
+    @property
+    def at_edge(self) -> bool:
+        return self.best in (min(self.tuned), max(self.tuned))
+
+    def to_json(self) -> dict[str, Any]:
+        fields = dataclasses.asdict(self)
+        fields["tuned"] = list(self.tuned.items())
+        fields["runs"] = [run._asdict() for run in self.runs]
+        return fields
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> "Result":
+        fields["tuned"] = {rate: losses for rate, losses in fields["tuned"]}
+        fields["runs"] = [Run(**run) for run in fields["runs"]]
+        return cls(**fields)
+
+
+def run(
+    optimizer: str,
+    problem: Problem,
+    *,
+    steps: int,
+    tune_seeds: Sequence[int],
+    seeds: Sequence[int],
+    moves: int,
+    report: Callable[[str, int], None],
+) -> Result:
+    """Chooses the rate on `tune_seeds` and trains with it on `seeds`."""
+    every = max(1, steps // EVALUATIONS)
+    sweep = Sweep(problem, recipe(optimizer, steps), steps=steps, every=every)
+    tuned: dict[float, list[float]] = {}
+
+    def tune(rates):
+        runs = [(rate, seed) for rate in rates for seed in tune_seeds]
+        said = functools.partial(report, f"rates {', '.join(f'{rate:g}' for rate in rates)}")
+        for found in sweep.run(runs, said):
+            tuned.setdefault(found.rate, []).append(found.measured["loss"][-1])
+
+    tune(GRIDS[optimizer])
+    moved = 0
+    while (beyond := outside(tuned)) is not None and moved < moves:
+        tune([beyond])
+        moved += 1
+    best = best_rate(tuned)
+    said = functools.partial(report, f"rate {best:g}, {len(seeds)} seeds")
+    runs = sweep.run([(best, seed) for seed in seeds], said)
+    return Result(
+        optimizer=optimizer,
+        tuned=dict(sorted(tuned.items())),
+        moves=moved,
+        best=best,
+        runs=runs,
+        steps=[0, *(min(i + every, steps) for i in range(0, steps, every))],
+        step_ms=statistics.median(sweep.step_ms[1:]),  # the first compiles
+        state_bytes=state_bytes(problem, sweep.make),
+    )
+
+
+def best_rate(tuned: dict[float, list[float]]) -> float:
+    """The rate with the lowest mean; one that diverged is never the best."""
+    means = {rate: np.mean(losses) for rate, losses in tuned.items()}
+    return min(means, key=lambda rate: means[rate] if math.isfinite(means[rate]) else math.inf)
+
+
+def outside(tuned: dict[float, list[float]]) -> float | None:
+    """The next rate beyond the best one where that is at an edge: 1, 3, 10, 30, ..."""
+    best = best_rate(tuned)
+    if best == max(tuned):
+        return _ladder(_rung(best) + 1)
+    return _ladder(_rung(best) - 1) if best == min(tuned) else None
+
+
+def _rung(rate: float) -> int:
+    return round(2 * math.log10(rate))
+
+
+def _ladder(rung: int) -> float:
+    return float(f"{'3' if rung % 2 else '1'}e{rung // 2}")
+
+
+def state_bytes(problem: Problem, make: Make) -> int:
+    """Of an optimizer, for each parameter."""
+    params = jax.eval_shape(problem.init, jax.random.key(0))
+    state = jax.eval_shape(lambda rate, p: make(rate)[0].init(p), 1e-3, params)
+    sizes = [sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(t)) for t in (state, params)]
+    return round(4 * sizes[0] / sizes[1])  # the parameters are float32
+
+
+def steps_to(result: Result, loss: float) -> float:
+    """When the mean validation loss first reaches a value, between two evaluations by a line."""
+    mean = result.curves.mean(axis=0)
+    for i in range(1, len(mean)):
+        if mean[i] <= loss:
+            share = (mean[i - 1] - loss) / (mean[i - 1] - mean[i])
+            return result.steps[i - 1] + share * (result.steps[i] - result.steps[i - 1])
+    return math.inf
+
+
+def table(results: Sequence[Result], problem: Problem) -> str:
+    """In Markdown."""
+    base = next((r for r in results if r.optimizer == "adamw"), None)
+    lines = [
+        "| optimizer | best rate | validation loss | less AdamW's, 95% interval | steps to AdamW's "
+        "| spikes | a step, ms | state, bytes a parameter |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        final, difference, reached = result.final, "", ""
+        if base is not None and result is not base:
+            difference = str(effect(result.final - base.final))
+            when = steps_to(result, float(base.final.mean()))
+            reached = f"{when:.0f}" if math.isfinite(when) else "not reached"
+        moved = f", moved {result.moves}x" if result.moves else ""
+        lines.append(
+            f"| {style.LOOKS[result.optimizer].label} "
+            f"| {result.best:g}{'*' if result.at_edge else ''}{moved} "
+            f"| {final.mean():.3f} ({final.min():.3f} - {final.max():.3f}) "
+            f"| {difference} | {reached} | {sum(count_spikes(r.losses) for r in result.runs)} "
+            f"| {result.step_ms:.1f} | {result.state_bytes} |"
+        )
+    first = results[0]
+    about = ", ".join(f"{key} {value}" for key, value in problem.about.items())
+    seeds = [run.seed for run in first.runs]
+    lines += [
+        "",
+        f"{about}; {first.steps[-1]} steps. Loss in nats a token: mean, lowest and highest of seeds "
+        f"{seeds[0]} to {seeds[-1]}, at the rate that was best on {_count(first)} other seeds. Rates "
+        "by factors of about 3; a grid of 3 moves on while its best rate is at its edge, "
+        "* if it still is. Differences are taken seed by seed.",
+    ]
+    return "\n".join(lines)
+
+
+def _count(result: Result) -> int:
+    return len(result.tuned[result.best])
+
+
+def draw(results: Sequence[Result], path: Path, model: str) -> None:
+    figure = Figure(figsize=(9, 4.5), dpi=200, layout="constrained")
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
+    low = min(result.final.min() for result in results)
+    high = max(result.curves[:, 2].max() for result in results)  # without the first fall
+    for result in results:
+        look = style.LOOKS[result.optimizer]
+        line = {"color": look.color, "ls": look.dash, "lw": 1.4}
+        curves = result.curves
+        left.plot(result.steps, curves.mean(axis=0), **line)
+        left.fill_between(
+            result.steps, curves.min(axis=0), curves.max(axis=0), color=look.color, alpha=0.12, lw=0
+        )
+        rates = list(result.tuned)
+        means = [float(np.mean(result.tuned[rate])) for rate in rates]
+        right.plot(rates, means, **line, marker=".", ms=4)
+        right.plot(result.best, means[rates.index(result.best)], "o", color=look.color, mec="white")
+    _label_ends(left, results, gap=(high - low) / 22)
+    left.set(xlim=(0, results[0].steps[-1]), ylim=(low - 0.05, high), xlabel="step")
+    left.set_ylabel("validation loss, nats a token")
+    left.set_title(f"{model}, each at its best rate (band: all seeds)", loc="left", size=10)
+    right.set(xscale="log", xlabel="learning rate")
+    right.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    right.xaxis.set_minor_locator(NullLocator())
+    right.xaxis.set_major_formatter("{x:g}")
+    right.tick_params(axis="x", rotation=45)
+    right.set_title("Final loss at every rate tried (dot: best)", loc="left", size=10)
+    for axes in (left, right):
+        style.clean(axes)
+    figure.savefig(path)
+
+
+def _label_ends(axes: Axes, results: Sequence[Result], gap: float) -> None:
+    """Each label at the end of its curve, or just above the label below."""
+    height = -math.inf
+    for result in sorted(results, key=lambda result: result.final.mean()):
+        look = style.LOOKS[result.optimizer]
+        height = max(height + gap, result.final.mean())
+        axes.annotate(
+            look.label,
+            (1.01, height),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            color=look.color,
+            size=8,
+        )

@@ -1,0 +1,137 @@
+"""Many small training runs side by side, each device training its own.
+
+A run is a learning rate and a seed. The seed alone decides the initial weights and the batches, so
+that runs of one seed differ in the optimizer and in nothing else, whatever else is trained beside
+them: differences between optimizers are taken seed by seed.
+"""
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, PartitionSpec
+
+from .pretrain.logs import Spikes
+from .pretrain.step import METRICS, Losses, init_state, make_step
+
+
+class Problem(NamedTuple):
+    """What is trained, small enough to be trained many times."""
+
+    about: dict[str, Any]  # whatever changes its results: data's hash, model, batch size
+    init: Callable[[jax.Array], Any]  # from a random key to parameters
+    losses: Losses
+    measure: Callable[[Any, Any], dict[str, jax.Array]]  # of each example in (params, batch)
+    validation: Any  # the batch to measure
+    batches: Callable[[int, int], Any]  # seed, steps -> a tree of arrays [steps, ...]
+
+
+# From a learning rate, which is traced, to the optimizer and its schedule.
+Make = Callable[[jax.Array], tuple[optax.GradientTransformation, optax.Schedule]]
+
+
+class Run(NamedTuple):
+    rate: float
+    seed: int
+    losses: list[float]  # of every step, on its batch
+    largest: list[float]  # |update| of every step, the largest coordinate's
+    measured: dict[str, list[float]]  # at the start and after every `every` steps
+
+
+class Sweep:
+    """One optimizer's runs on a problem, by one compiled program."""
+
+    def __init__(self, problem: Problem, make: Make, *, steps: int, every: int):
+        self.problem, self.make, self.steps, self.every = problem, make, steps, every
+        self.step_ms: list[float] = []  # of each chunk of steps, without the first of all
+        self.programs = functools.cache(self._compile)
+
+    def run(
+        self, runs: Sequence[tuple[float, int]], report: Callable[[int], None] = lambda _: None
+    ) -> list[Run]:
+        """Trains with each rate and seed; tells `report` how many steps were taken."""
+        devices = jax.devices()[: len(runs)]
+        # One after the other on a CPU, whose caches hold one small model; else eight at once.
+        width = len(devices) * (1 if devices[0].platform == "cpu" else 8)
+        groups = [runs[i : i + width] for i in range(0, len(runs), width)]
+        return [run for group in groups for run in self._train(group, width, len(devices), report)]
+
+    def _train(self, group, width: int, devices: int, report) -> list[Run]:
+        padded = [*group, *[group[-1]] * (width - len(group))]
+        rates = jnp.array([rate for rate, _ in padded], jnp.float32)
+        batches = [self.problem.batches(seed, self.steps) for _, seed in padded]
+        start, advance, measure = self.programs(width, devices)
+        state = start(rates, jax.vmap(jax.random.key)(np.array([seed for _, seed in padded])))
+        metrics, measured = [], [measure(state.params)]
+        for begin in range(0, self.steps, self.every):
+            end = min(begin + self.every, self.steps)
+            part = jax.tree.map(lambda *x: np.stack(x)[:, begin:end], *batches)  # noqa: B023
+            clock = time.perf_counter()
+            state, found = jax.block_until_ready(advance(rates, state, part))
+            self.step_ms.append(1000 * devices / width * (time.perf_counter() - clock) / (end - begin))
+            metrics.append(found)
+            measured.append(measure(state.params))
+            report(len(group) * (end - begin))
+        named = dict(zip(METRICS, np.moveaxis(np.concatenate(metrics, 1), -1, 0), strict=True))
+        return [
+            Run(
+                rate,
+                seed,
+                named["loss"][i].tolist(),
+                named["update_max"][i].tolist(),
+                {key: [float(point[key][i]) for point in measured] for key in measured[0]},
+            )
+            for i, (rate, seed) in enumerate(group)
+        ]
+
+    def _compile(self, width: int, devices: int):
+        problem, make = self.problem, self.make
+        mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
+        at_once = width // devices
+
+        def spread(function, **options):
+            """Of single runs, to stacks of them that are shared out over the devices."""
+
+            def mapped(*stacks):
+                return jax.lax.map(lambda run: function(*run), stacks, batch_size=at_once if at_once > 1 else None)
+
+            each = PartitionSpec("runs")
+            shared = jax.shard_map(
+                mapped, mesh=mesh, in_specs=each, out_specs=each, check_vma=False
+            )
+            return jax.jit(shared, **options)
+
+        def start(rate, key):
+            return init_state(problem.init(key), make(rate)[0])
+
+        def advance(rate, state, batches):
+            optimizer, schedule = make(rate)
+            step = make_step(
+                problem.losses, optimizer, schedule, seed=0, accumulate=1, dropout=False
+            )
+            return jax.lax.scan(step, state, batches)
+
+        def measure(params):
+            return jax.tree.map(jnp.mean, problem.measure(params, problem.validation))
+
+        return spread(start), spread(advance, donate_argnums=1), spread(measure)
+
+
+def count_spikes(losses: Sequence[float]) -> int:
+    spikes = Spikes()
+    for loss in losses:
+        spikes.add(loss)
+    return spikes.count
+
+
+def use_all_cores() -> None:
+    """Makes a JAX device of each core of a CPU; does nothing once JAX has begun."""
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
