@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import comparison, problems, sweep
-from .comparison import GRIDS, Result
+from .comparison import Result
 from .pretrain import cli, runs
 from .pretrain.errors import UserError, shown_in_one_line
 from .pretrain.files import write_whole
+from .tuning import GRIDS
 
 MODELS = ("llama-nano", "qwen2moe-nano", "gpt2-nano")
 QUICK = ("adamw", "adampower", "s3", "stacey", "grams")
@@ -73,7 +73,13 @@ def parse(arguments: list[str] | None) -> Config:
     for name in config.optimizers or ("nothing",):
         if name not in GRIDS:
             raise UserError(f"--optimizers takes {', '.join(GRIDS)}, not {name}")
-    for key, least in {"steps": 2, "batch_size": 1, "tune_seeds": 1, "seeds": 2, "moves": 0}.items():
+    for key, least in {
+        "steps": 2,
+        "batch_size": 1,
+        "tune_seeds": 1,
+        "seeds": 2,
+        "moves": 0,
+    }.items():
         if getattr(config, key) < least:
             raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
     if config.quick:
@@ -125,7 +131,9 @@ class Bar:
         self.task = progress.add_task("compiling", total=self.each * len(waiting))
 
     def begin(self, name: str, index: int) -> Callable[[str, int], None]:
-        self.progress.update(self.task, completed=index * self.each, description=f"{name}: compiling")
+        self.progress.update(
+            self.task, completed=index * self.each, description=f"{name}: compiling"
+        )
 
         def report(what: str, steps: int) -> None:
             self.progress.update(self.task, advance=steps, description=f"{name}: {what}")
@@ -180,7 +188,9 @@ def compare(config: Config, console: Console) -> int:
         comparison.draw(finished, config.folder / "compare.png", config.model)
         console.print(f"wrote table.md and compare.png to {config.folder}")
     if status:
-        console.print(f"stopped; {len(finished)} of {len(results)} finished, the same command goes on")
+        console.print(
+            f"stopped; {len(finished)} of {len(results)} finished, the same command goes on"
+        )
     return status
 
 

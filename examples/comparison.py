@@ -15,49 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from . import style
-from .pretrain.optimizers import OPTIMIZERS, make_optimizer, make_schedule
-from .pretrain.presets import NANO
 from .statistics import effect
 from .sweep import Make, Problem, Run, Sweep, count_spikes
+from .tuning import GRIDS, best_rate, recipe, tune
 
-# The rates that each begins with: all equally many, by factors of about 3.
-GRIDS: dict[str, tuple[float, ...]] = {
-    "adamw": (1e-3, 3e-3, 1e-2),
-    "adampower": (1e-3, 3e-3, 1e-2),
-    "s3": (3e-3, 1e-2, 3e-2),
-    "stacey": (3e-2, 1e-1, 3e-1),
-    "grams": (3e-3, 1e-2, 3e-2),
-    "cautious_adam": (1e-3, 3e-3, 1e-2),
-    "lion": (1e-3, 3e-3, 1e-2),
-    "muon": (3e-3, 1e-2, 3e-2),
-    "muonpower": (3e-3, 1e-2, 3e-2),
-}
 EVALUATIONS = 10
-DECAY = 3e-4  # of weights a step at the peak rate, whatever the rate: AdamW's 0.1 at 0.003
-
-
-def recipe(optimizer: str, steps: int, **hyper: float) -> Make:
-    """An optimizer in the nano presets' setting: warm-up, cosine to a tenth, clipping at 1."""
-
-    def make(rate):
-        schedule = make_schedule(
-            NANO.schedule,
-            rate,
-            steps=steps,
-            warmup=steps * NANO.warmup // (NANO.steps or steps),
-            final_fraction=NANO.final_fraction,
-        )
-        optimizer_ = make_optimizer(
-            optimizer,
-            schedule,
-            weight_decay=DECAY / rate,
-            hyper={**OPTIMIZERS[optimizer].hyper, **hyper},
-            clip=NANO.clip,
-            stacked=False,
-        )
-        return optimizer_, schedule
-
-    return make
 
 
 @dataclasses.dataclass
@@ -111,25 +73,13 @@ def run(
     """Chooses the rate on `tune_seeds` and trains with it on `seeds`."""
     every = max(1, steps // EVALUATIONS)
     sweep = Sweep(problem, recipe(optimizer, steps), steps=steps, every=every)
-    tuned: dict[float, list[float]] = {}
-
-    def tune(rates):
-        runs = [(rate, seed) for rate in rates for seed in tune_seeds]
-        said = functools.partial(report, f"rates {', '.join(f'{rate:g}' for rate in rates)}")
-        for found in sweep.run(runs, said):
-            tuned.setdefault(found.rate, []).append(found.measured["loss"][-1])
-
-    tune(GRIDS[optimizer])
-    moved = 0
-    while (beyond := outside(tuned)) is not None and moved < moves:
-        tune([beyond])
-        moved += 1
+    tuned, moved = tune(sweep, GRIDS[optimizer], tune_seeds, moves, report)
     best = best_rate(tuned)
     said = functools.partial(report, f"rate {best:g}, {len(seeds)} seeds")
-    runs = sweep.run([(best, seed) for seed in seeds], said)
+    runs = sweep.run([({"rate": best}, seed) for seed in seeds], said)
     return Result(
         optimizer=optimizer,
-        tuned=dict(sorted(tuned.items())),
+        tuned=tuned,
         moves=moved,
         best=best,
         runs=runs,
@@ -137,28 +87,6 @@ def run(
         step_ms=statistics.median(sweep.step_ms[1:]),  # the first compiles
         state_bytes=state_bytes(problem, sweep.make),
     )
-
-
-def best_rate(tuned: dict[float, list[float]]) -> float:
-    """The rate with the lowest mean; one that diverged is never the best."""
-    means = {rate: np.mean(losses) for rate, losses in tuned.items()}
-    return min(means, key=lambda rate: means[rate] if math.isfinite(means[rate]) else math.inf)
-
-
-def outside(tuned: dict[float, list[float]]) -> float | None:
-    """The next rate beyond the best one where that is at an edge: 1, 3, 10, 30, ..."""
-    best = best_rate(tuned)
-    if best == max(tuned):
-        return _ladder(_rung(best) + 1)
-    return _ladder(_rung(best) - 1) if best == min(tuned) else None
-
-
-def _rung(rate: float) -> int:
-    return round(2 * math.log10(rate))
-
-
-def _ladder(rung: int) -> float:
-    return float(f"{'3' if rung % 2 else '1'}e{rung // 2}")
 
 
 def state_bytes(problem: Problem, make: Make) -> int:

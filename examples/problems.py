@@ -1,4 +1,4 @@
-"""The problems on which optimizers are compared: small language models on text."""
+"""The problems on which optimizers are compared: small models of text and of images."""
 
 import functools
 from pathlib import Path
@@ -13,6 +13,9 @@ from .pretrain.data import load
 from .pretrain.presets import NANO, SHAPES, get_setting
 from .pretrain.step import cross_entropy
 from .sweep import Problem
+from .vision import data as vision_data
+from .vision import losses as vision_losses
+from .vision.presets import SHAPES as VISION_SHAPES
 
 CACHE = Path.home() / ".cache" / "gradpow"
 
@@ -59,4 +62,38 @@ def language(
         measure=lambda params, batch: {"loss": losses(params, batch, None)[0]},
         validation=loaded.validation,
         batches=batches,
+    )
+
+
+def images(preset: str, batch_size: int = 32) -> Problem:
+    """A preset of `examples.vision` on the digits; measured on the 720 that are not trained on."""
+    shape = VISION_SHAPES[preset]
+    splits = vision_data.digits()
+    graphdef, _ = nnx.split(nnx.eval_shape(lambda: counts.build(shape)), nnx.Param)
+
+    @functools.cache
+    def batches(seed: int, steps: int) -> vision_data.Images:
+        count = len(splits.train["label"])
+        generator = np.random.default_rng(seed)
+        epochs = -(-steps * batch_size // count)
+        order = np.concatenate([generator.permutation(count) for _ in range(epochs)])
+        rows = order[: steps * batch_size].reshape(steps, batch_size)
+        return vision_data.take(splits.train, rows)
+
+    def init(key: jax.Array) -> Any:
+        return nnx.split(shape.model(shape, rngs=nnx.Rngs(key)), nnx.Param)[1]
+
+    return Problem(
+        about={
+            "model": preset,
+            "parameters": counts.count(shape).total,
+            "data": splits.hash[:12],
+            "batch": f"{batch_size} images",
+        },
+        init=init,
+        losses=functools.partial(vision_losses.losses, graphdef),
+        measure=functools.partial(vision_losses.measure, graphdef),
+        validation=splits.test,
+        batches=batches,
+        random=shape.random,
     )

@@ -1,8 +1,8 @@
 """Many small training runs side by side, each device training its own.
 
-A run is a learning rate and a seed. The seed alone decides the initial weights and the batches, so
-that runs of one seed differ in the optimizer and in nothing else, whatever else is trained beside
-them: differences between optimizers are taken seed by seed.
+A run is an optimizer's numbers and a seed. The seed alone decides the initial weights and the
+batches, so that runs of one seed differ in the optimizer and in nothing else, whatever else is
+trained beside them: differences between optimizers are taken seed by seed.
 """
 
 import contextlib
@@ -31,14 +31,17 @@ class Problem(NamedTuple):
     measure: Callable[[Any, Any], dict[str, jax.Array]]  # of each example in (params, batch)
     validation: Any  # the batch to measure
     batches: Callable[[int, int], Any]  # seed, steps -> a tree of arrays [steps, ...]
+    random: bool = False  # whether the losses draw random numbers
 
 
-# From a learning rate, which is traced, to the optimizer and its schedule.
-Make = Callable[[jax.Array], tuple[optax.GradientTransformation, optax.Schedule]]
+# From numbers, which are traced, to an optimizer with them and its schedule. Runs with different
+# numbers share one compiled program.
+Numbers = dict[str, float]  # the learning rate under "rate", and hyper-parameters
+Make = Callable[..., tuple[optax.GradientTransformation, optax.Schedule]]
 
 
 class Run(NamedTuple):
-    rate: float
+    numbers: Numbers
     seed: int
     losses: list[float]  # of every step, on its batch
     largest: list[float]  # |update| of every step, the largest coordinate's
@@ -54,9 +57,9 @@ class Sweep:
         self.programs = functools.cache(self._compile)
 
     def run(
-        self, runs: Sequence[tuple[float, int]], report: Callable[[int], None] = lambda _: None
+        self, runs: Sequence[tuple[Numbers, int]], report: Callable[[int], None] = lambda _: None
     ) -> list[Run]:
-        """Trains with each rate and seed; tells `report` how many steps were taken."""
+        """Trains with each pair of numbers and seed; tells `report` how many steps were taken."""
         devices = jax.devices()[: len(runs)]
         # One after the other on a CPU, whose caches hold one small model; else eight at once.
         width = len(devices) * (1 if devices[0].platform == "cpu" else 8)
@@ -65,30 +68,33 @@ class Sweep:
 
     def _train(self, group, width: int, devices: int, report) -> list[Run]:
         padded = [*group, *[group[-1]] * (width - len(group))]
-        rates = jnp.array([rate for rate, _ in padded], jnp.float32)
+        numbers = {key: jnp.array([n[key] for n, _ in padded], jnp.float32) for key in padded[0][0]}
+        seeds = jnp.array([seed for _, seed in padded])
         batches = [self.problem.batches(seed, self.steps) for _, seed in padded]
         start, advance, measure = self.programs(width, devices)
-        state = start(rates, jax.vmap(jax.random.key)(np.array([seed for _, seed in padded])))
+        state = start(numbers, seeds)
         metrics, measured = [], [measure(state.params)]
         for begin in range(0, self.steps, self.every):
             end = min(begin + self.every, self.steps)
             part = jax.tree.map(lambda *x: np.stack(x)[:, begin:end], *batches)  # noqa: B023
             clock = time.perf_counter()
-            state, found = jax.block_until_ready(advance(rates, state, part))
-            self.step_ms.append(1000 * devices / width * (time.perf_counter() - clock) / (end - begin))
+            state, found = jax.block_until_ready(advance(numbers, seeds, state, part))
+            self.step_ms.append(
+                1000 * devices / width * (time.perf_counter() - clock) / (end - begin)
+            )
             metrics.append(found)
             measured.append(measure(state.params))
             report(len(group) * (end - begin))
         named = dict(zip(METRICS, np.moveaxis(np.concatenate(metrics, 1), -1, 0), strict=True))
         return [
             Run(
-                rate,
+                numbers,
                 seed,
                 named["loss"][i].tolist(),
                 named["update_max"][i].tolist(),
                 {key: [float(point[key][i]) for point in measured] for key in measured[0]},
             )
-            for i, (rate, seed) in enumerate(group)
+            for i, (numbers, seed) in enumerate(group)
         ]
 
     def _compile(self, width: int, devices: int):
@@ -100,7 +106,9 @@ class Sweep:
             """Of single runs, to stacks of them that are shared out over the devices."""
 
             def mapped(*stacks):
-                return jax.lax.map(lambda run: function(*run), stacks, batch_size=at_once if at_once > 1 else None)
+                return jax.lax.map(
+                    lambda run: function(*run), stacks, batch_size=at_once if at_once > 1 else None
+                )
 
             each = PartitionSpec("runs")
             shared = jax.shard_map(
@@ -108,20 +116,25 @@ class Sweep:
             )
             return jax.jit(shared, **options)
 
-        def start(rate, key):
-            return init_state(problem.init(key), make(rate)[0])
+        def start(numbers, seed):
+            return init_state(problem.init(jax.random.key(seed)), make(**numbers)[0])
 
-        def advance(rate, state, batches):
-            optimizer, schedule = make(rate)
+        def advance(numbers, seed, state, batches):
+            optimizer, schedule = make(**numbers)
             step = make_step(
-                problem.losses, optimizer, schedule, seed=0, accumulate=1, dropout=False
+                problem.losses,
+                optimizer,
+                schedule,
+                seed=seed,
+                accumulate=1,
+                dropout=problem.random,
             )
             return jax.lax.scan(step, state, batches)
 
         def measure(params):
             return jax.tree.map(jnp.mean, problem.measure(params, problem.validation))
 
-        return spread(start), spread(advance, donate_argnums=1), spread(measure)
+        return spread(start), spread(advance, donate_argnums=2), spread(measure)
 
 
 def count_spikes(losses: Sequence[float]) -> int:

@@ -16,7 +16,6 @@ from flax import nnx
 
 from .sharding import constrain, constrain_as_params
 
-
 # From parameters, a batch and dropout's key (None: no dropout) to the loss of each of the batch's
 # examples and the model's auxiliary loss.
 Losses = Callable[[Any, Any, Any], tuple[jax.Array, jax.Array]]

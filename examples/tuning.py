@@ -1,0 +1,94 @@
+"""How an optimizer's learning rate is chosen: the same grid size and moves for every optimizer."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from .pretrain.optimizers import OPTIMIZERS, make_optimizer, make_schedule
+from .pretrain.presets import NANO
+from .sweep import Make, Sweep
+
+# The rates that each begins with: all equally many, by factors of about 3.
+GRIDS: dict[str, tuple[float, ...]] = {
+    "adamw": (1e-3, 3e-3, 1e-2),
+    "adampower": (1e-3, 3e-3, 1e-2),
+    "s3": (3e-3, 1e-2, 3e-2),
+    "stacey": (3e-2, 1e-1, 3e-1),
+    "grams": (3e-3, 1e-2, 3e-2),
+    "cautious_adam": (1e-3, 3e-3, 1e-2),
+    "lion": (1e-3, 3e-3, 1e-2),
+    "muon": (3e-3, 1e-2, 3e-2),
+    "muonpower": (3e-3, 1e-2, 3e-2),
+}
+DECAY = 3e-4  # of weights a step at the peak rate, whatever the rate: AdamW's 0.1 at 0.003
+
+
+def recipe(optimizer: str, steps: int) -> Make:
+    """An optimizer in the nano presets' setting: warm-up, cosine to a tenth, clipping at 1."""
+
+    def make(rate, **hyper):
+        schedule = make_schedule(
+            NANO.schedule,
+            rate,
+            steps=steps,
+            warmup=steps * NANO.warmup // (NANO.steps or steps),
+            final_fraction=NANO.final_fraction,
+        )
+        optimizer_ = make_optimizer(
+            optimizer,
+            schedule,
+            weight_decay=DECAY / rate,
+            hyper={**OPTIMIZERS[optimizer].hyper, **hyper},
+            clip=NANO.clip,
+            stacked=False,
+        )
+        return optimizer_, schedule
+
+    return make
+
+
+def tune(
+    sweep: Sweep,
+    grid: Sequence[float],
+    seeds: Sequence[int],
+    moves: int,
+    report: Callable[[str, int], None],
+) -> tuple[dict[float, list[float]], int]:
+    """The final losses by rate, of each seed, and how often the grid moved on.
+
+    It moves by one rate as long as the best is at its edge, at most `moves` times.
+    """
+    tuned: dict[float, list[float]] = {}
+    moved, rates = 0, list(grid)
+    while True:
+        said = f"rates {', '.join(f'{rate:g}' for rate in rates)}"
+        runs = [({"rate": rate}, seed) for rate in rates for seed in seeds]
+        for run in sweep.run(runs, lambda steps, said=said: report(said, steps)):
+            tuned.setdefault(run.numbers["rate"], []).append(run.measured["loss"][-1])
+        beyond = outside(tuned)
+        if beyond is None or moved == moves:
+            return dict(sorted(tuned.items())), moved
+        moved, rates = moved + 1, [beyond]
+
+
+def best_rate(tuned: dict[float, list[float]]) -> float:
+    """The rate with the lowest mean; one that diverged is never the best."""
+    means = {rate: np.mean(losses) for rate, losses in tuned.items()}
+    return min(means, key=lambda rate: means[rate] if math.isfinite(means[rate]) else math.inf)
+
+
+def outside(tuned: dict[float, list[float]]) -> float | None:
+    """The next rate beyond the best one where that is at an edge: 1, 3, 10, 30, ..."""
+    best = best_rate(tuned)
+    if best == max(tuned):
+        return _ladder(_rung(best) + 1)
+    return _ladder(_rung(best) - 1) if best == min(tuned) else None
+
+
+def _rung(rate: float) -> int:
+    return round(2 * math.log10(rate))
+
+
+def _ladder(rung: int) -> float:
+    return float(f"{'3' if rung % 2 else '1'}e{rung // 2}")
