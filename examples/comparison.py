@@ -134,10 +134,10 @@ def table(results: Sequence[Result], problem: Problem) -> str:
     seeds = [run.seed for run in first.runs]
     lines += [
         "",
-        f"{about}; {first.steps[-1]} steps. Loss in nats a token: mean, lowest and highest of seeds "
-        f"{seeds[0]} to {seeds[-1]}, at the rate that was best on {_count(first)} other seeds. Rates "
-        "by factors of about 3; a grid of 3 moves on while its best rate is at its edge, "
-        "* if it still is. Differences are taken seed by seed.",
+        f"{about}; {first.steps[-1]} steps. Loss in nats a token: mean, lowest and highest of "
+        f"seeds {seeds[0]} to {seeds[-1]}, at the rate that was best on {_count(first)} other "
+        "seeds. Rates by factors of about 3; a grid of 3 moves on while its best rate is at its "
+        "edge, * if it still is. Differences are taken seed by seed.",
     ]
     return "\n".join(lines)
 

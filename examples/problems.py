@@ -20,6 +20,7 @@ from .vision.presets import SHAPES as VISION_SHAPES
 CACHE = Path.home() / ".cache" / "gradpow"
 
 
+@functools.cache
 def language(
     preset: str = "llama-nano",
     data: str = "stdlib",
@@ -65,6 +66,7 @@ def language(
     )
 
 
+@functools.cache
 def images(preset: str, batch_size: int = 32) -> Problem:
     """A preset of `examples.vision` on the digits; measured on the 720 that are not trained on."""
     shape = VISION_SHAPES[preset]

@@ -2,13 +2,18 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import optax
 
-from .pretrain.optimizers import OPTIMIZERS, make_optimizer, make_schedule
+from .pretrain.names import by_path
+from .pretrain.optimizers import OPTIMIZERS, decays, make_schedule
 from .pretrain.presets import NANO
 from .sweep import Make, Sweep
 
+# Of a schedule, weight_decay=, mask= and hyper-parameters.
+Factory = Callable[..., optax.GradientTransformation]
 # The rates that each begins with: all equally many, by factors of about 3.
 GRIDS: dict[str, tuple[float, ...]] = {
     "adamw": (1e-3, 3e-3, 1e-2),
@@ -24,10 +29,23 @@ GRIDS: dict[str, tuple[float, ...]] = {
 DECAY = 3e-4  # of weights a step at the peak rate, whatever the rate: AdamW's 0.1 at 0.003
 
 
-def recipe(optimizer: str, steps: int) -> Make:
-    """An optimizer in the nano presets' setting: warm-up, cosine to a tenth, clipping at 1."""
+def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixed: Any) -> Make:
+    """An optimizer in the nano presets' setting: warm-up, cosine to a tenth, clipping.
 
-    def make(rate, **hyper):
+    Args:
+      optimizer: a name of `examples.pretrain`, or a function of rate, decay, mask and its numbers.
+      steps: in all.
+      clip: largest norm of the gradient; 0 for no clipping.
+      fixed: what the optimizer takes beside the runs' numbers.
+    """
+    hyper = fixed
+    if isinstance(optimizer, str):
+        factory, hyper = OPTIMIZERS[optimizer].factory, {**OPTIMIZERS[optimizer].hyper, **fixed}
+    else:
+        factory = optimizer
+    mask = by_path(decays)
+
+    def make(rate, **numbers):
         schedule = make_schedule(
             NANO.schedule,
             rate,
@@ -35,15 +53,8 @@ def recipe(optimizer: str, steps: int) -> Make:
             warmup=steps * NANO.warmup // (NANO.steps or steps),
             final_fraction=NANO.final_fraction,
         )
-        optimizer_ = make_optimizer(
-            optimizer,
-            schedule,
-            weight_decay=DECAY / rate,
-            hyper={**OPTIMIZERS[optimizer].hyper, **hyper},
-            clip=NANO.clip,
-            stacked=False,
-        )
-        return optimizer_, schedule
+        tx = factory(schedule, weight_decay=DECAY / rate, mask=mask, **{**hyper, **numbers})
+        return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx, schedule
 
     return make
 

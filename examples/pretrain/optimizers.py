@@ -22,7 +22,7 @@ from .names import by_path
 
 def decays(path: str) -> bool:
     """Weight decay falls on embeddings and matrices, not on norms and biases."""
-    return not re.search(r"norm|(^|/)ln_|bias$", path)
+    return not re.search(r"norm|(^|/)ln_|(bias|scale)$", path)
 
 
 def hidden_matrices(path: str, leaf: Any) -> MuonDimensionNumbers | None:

@@ -134,10 +134,11 @@ class ResNet(nnx.Module):
         return self.head(x.astype(jnp.float32).mean(axis=(1, 2)))
 
 
-_18, _34 = (2, 2, 2, 2), (3, 4, 6, 3)
+_10, _18, _34 = (1, 1, 1, 1), (2, 2, 2, 2), (3, 4, 6, 3)
 # The digits' nets are narrow, for a CPU; CIFAR's have the papers' width and the usual first layer
 # for small images; wrn50-2 is Grams' (Section 6.2), with ImageNet's first layer.
 PRESETS: dict[str, ResNetShape] = {
+    "resnet10-digits": ResNetShape(8, 1, 10, width=8, depths=_10),
     "resnet18-digits": ResNetShape(8, 1, 10, width=8, depths=_18),
     "resnet34-digits": ResNetShape(8, 1, 10, width=8, depths=_34),
     "resnet18": ResNetShape(32, 3, 10, width=64, depths=_18),

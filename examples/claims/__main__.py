@@ -1,0 +1,129 @@
+"""Tries the papers' claims at small scale: trains pairs of runs that differ in the optimizer alone.
+
+pip install -e ".[pretrain,examples]"
+python -m examples.claims                      # lists the studies
+python -m examples.claims adampower            # one, in under four minutes on two CPU cores
+python -m examples.claims all --out runs/claims
+python -m examples.claims adampower --smoke    # ten steps, to see that it runs
+python -m examples.claims --table              # the table of the results that are kept here
+"""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from .. import problems, sweep
+from ..pretrain import cli, runs
+from ..pretrain.errors import UserError, shown_in_one_line
+from ..pretrain.files import write_whole
+from . import ams, gradpower, s3, stacey, verdicts
+from .lab import Lab
+
+STUDIES = {**gradpower.STUDIES, **s3.STUDIES, **stacey.STUDIES, **ams.STUDIES}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Try the papers' claims at small scale. Without a study, list them."""
+
+    studies: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Studies by name, or all."""
+    seeds: int = 8
+    """Pairs of runs for each claim."""
+    out: Path = Path("runs/claims")
+    """Folder for one JSON file a study."""
+    smoke: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Only see that the studies run: 10 steps, 2 seeds, nothing written."""
+    overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Write over results in --out."""
+    table: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print the table of the results that are kept with these sources."""
+
+
+def run(name: str, options: Options, console: Console) -> dict[str, Any]:
+    """The study's results, as they are written."""
+    study, title = STUDIES[name], (STUDIES[name].__doc__ or "").split("\n")[0].rstrip(".")
+    planned = Lab(options.seeds, options.smoke, None)
+    study(planned)
+    clock = time.perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+        task = progress.add_task(f"{name}: compiling", total=planned.steps)
+
+        def report(what: str, steps: int) -> None:
+            progress.update(task, advance=steps, description=f"{name}: {what}")
+
+        lab = Lab(options.seeds, options.smoke, report)
+        study(lab)
+        progress.update(task, completed=planned.steps, description=f"{name}: finished")
+    return {
+        "title": title,
+        "seeds": len(lab.seeds),
+        "problems": lab.problems,
+        "claims": [dataclasses.asdict(claim) for claim in lab.claims],
+        "arms": lab.arms,
+        "seconds": round(time.perf_counter() - clock),
+        "versions": runs.versions(),
+        "machine": f"{os.cpu_count()} x {jax.devices()[0].device_kind}",
+    }
+
+
+def run_all(options: Options, console: Console) -> None:
+    for name in options.studies:
+        path = options.out / f"{name}.json"
+        result = run(name, options, console)
+        if not options.smoke:
+            try:
+                options.out.mkdir(parents=True, exist_ok=True)
+                write_whole(path, json.dumps(result, indent=1, allow_nan=True) + "\n")
+            except OSError as error:
+                raise UserError(f"cannot write to {options.out}: {error.strerror}") from None
+            console.print(verdicts.table({name: verdicts.read(path)}))
+            console.print(f"wrote {path}, after {result['seconds']} s")
+
+
+def parse(arguments: list[str] | None) -> Options:
+    options = cli.parse(Options, "examples.claims", arguments)
+    if options.studies == ("all",):
+        options = dataclasses.replace(options, studies=tuple(STUDIES))
+    for name in options.studies:
+        if name not in STUDIES:
+            raise UserError(f"the studies are {', '.join(STUDIES)} and all, not {name}")
+        path = options.out / f"{name}.json"
+        if path.exists() and not (options.overwrite or options.smoke):
+            raise UserError(f"{path} is there already: --overwrite, or give another --out")
+    if options.seeds < 2:
+        raise UserError("--seeds must be at least 2")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    with shown_in_one_line("claims"):
+        options, console = parse(arguments), Console(soft_wrap=True)
+        if options.table:
+            kept = {name: verdicts.RESULTS / f"{name}.json" for name in STUDIES}
+            there = {name: verdicts.read(path) for name, path in kept.items() if path.exists()}
+            print(verdicts.table(there))
+            return
+        for name, study in STUDIES.items() if not options.studies else ():
+            console.print(f"{name}: {(study.__doc__ or '').splitlines()[0]}")
+        sweep.use_all_cores()
+        jax.config.update("jax_compilation_cache_dir", str(problems.CACHE / "compiled"))
+        try:
+            run_all(options, console)
+        except KeyboardInterrupt:
+            console.print("stopped; the studies that were finished are written")
+            sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
