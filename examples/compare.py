@@ -168,7 +168,7 @@ def compare(config: Config, console: Console) -> int:
         bar = Bar(progress, config, waiting)
         try:
             for index, name in enumerate(waiting):
-                results[name] = comparison.run(
+                result = comparison.run(
                     name,
                     problem,
                     steps=config.steps,
@@ -177,7 +177,8 @@ def compare(config: Config, console: Console) -> int:
                     moves=config.moves,
                     report=bar.begin(name, index),
                 )
-                store.write(results[name])
+                store.write(result)
+                results[name] = result
         except KeyboardInterrupt:
             status = 130
     finished = [result for result in results.values() if result is not None]

@@ -1,6 +1,7 @@
 """The problems on which optimizers are compared: small models of text and of images."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def language(
         validation_sequences=validation_sequences,
         cache=CACHE / "tokens",
     )
-    graphdef, _ = nnx.split(nnx.eval_shape(lambda: counts.build(shape)), nnx.Param)
+    graphdef, init = _model(shape)
     losses = functools.partial(cross_entropy, graphdef)
 
     @functools.cache
@@ -47,9 +48,6 @@ def language(
         found = np.stack([next(iterator) for _ in range(steps)])
         iterator.close()
         return found
-
-    def init(key: jax.Array) -> Any:
-        return nnx.split(shape.model(shape, rngs=nnx.Rngs(key)), nnx.Param)[1]
 
     return Problem(
         about={
@@ -71,7 +69,7 @@ def images(preset: str, batch_size: int = 32) -> Problem:
     """A preset of `examples.vision` on the digits; measured on the 720 that are not trained on."""
     shape = VISION_SHAPES[preset]
     splits = vision_data.digits()
-    graphdef, _ = nnx.split(nnx.eval_shape(lambda: counts.build(shape)), nnx.Param)
+    graphdef, init = _model(shape)
 
     @functools.cache
     def batches(seed: int, steps: int) -> vision_data.Images:
@@ -81,9 +79,6 @@ def images(preset: str, batch_size: int = 32) -> Problem:
         order = np.concatenate([generator.permutation(count) for _ in range(epochs)])
         rows = order[: steps * batch_size].reshape(steps, batch_size)
         return vision_data.take(splits.train, rows)
-
-    def init(key: jax.Array) -> Any:
-        return nnx.split(shape.model(shape, rngs=nnx.Rngs(key)), nnx.Param)[1]
 
     return Problem(
         about={
@@ -99,3 +94,8 @@ def images(preset: str, batch_size: int = 32) -> Problem:
         batches=batches,
         random=shape.random,
     )
+
+
+def _model(shape: Any) -> tuple[nnx.GraphDef, Callable[[jax.Array], Any]]:
+    graphdef, _ = nnx.split(nnx.eval_shape(lambda: counts.build(shape)), nnx.Param)
+    return graphdef, lambda key: nnx.split(counts.build(shape, seed=key), nnx.Param)[1]

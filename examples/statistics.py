@@ -1,10 +1,10 @@
 """What a few paired runs can tell: means, 95% intervals, and how many runs would decide."""
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
@@ -24,7 +24,7 @@ class Effect(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
-def effect(differences: Sequence[float]) -> Effect:
+def effect(differences: ArrayLike) -> Effect:
     """Of one difference a seed; a run that diverged makes it NaN, which decides nothing."""
     values = np.asarray(differences, float)
     mean = float(values.mean())
@@ -32,7 +32,7 @@ def effect(differences: Sequence[float]) -> Effect:
     return Effect(mean, mean - half, mean + half, len(values))
 
 
-def runs_to_decide(differences: Sequence[float], most: int = 10_000) -> int | None:
+def runs_to_decide(differences: ArrayLike, most: int = 10_000) -> int | None:
     """The fewest seeds whose interval would leave out 0, if mean and spread stay as they are.
 
     None for more than `most`.

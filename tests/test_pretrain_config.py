@@ -22,7 +22,7 @@ def test_every_preset_has_a_setting_and_takes_every_optimizer():
     for preset in SETTINGS:
         for optimizer in OPTIMIZERS:
             made = config.defaults(preset, optimizer)
-            config.check(made)
+            made.check()
             assert made.hyper.keys() == OPTIMIZERS[optimizer].hyper.keys(), (preset, optimizer)
 
 

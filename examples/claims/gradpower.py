@@ -25,7 +25,7 @@ def _power_then_clip(rate, weight_decay, mask, p):
     return optax.chain(
         sign_power(p),
         optax.clip_by_global_norm(1.0),
-        optax.adamw(rate, **ADAM, weight_decay=weight_decay, mask=mask),
+        optax.adamw(rate, 0.9, 0.95, 1e-8, weight_decay=weight_decay, mask=mask),
     )
 
 

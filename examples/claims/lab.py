@@ -86,7 +86,7 @@ class Lab:
         if self.report is None:
             self.steps += sweep.steps * len(self.seeds)
             nothing = np.full((PARTS + 1, len(self.seeds)), np.nan)
-            measured = dict.fromkeys(("loss", "accuracy", "mse"), nothing)
+            measured: dict[str, np.ndarray] = dict.fromkeys(("loss", "accuracy", "mse"), nothing)
             return Arm(measured, nothing[1:], nothing[0], nothing[0])
         report = self.report
         runs = sweep.run(

@@ -3,15 +3,17 @@
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import tyro
 from flax import nnx
 
-from . import cli
+from . import cli, counts
+from .data import Data, load
 from .errors import UserError
 from .hosts import Launch
 from .optimizers import OPTIMIZERS
@@ -19,10 +21,24 @@ from .presets import SHAPES, Shape, get_recipe, get_setting
 from .sharding import MeshShape
 from .step import Losses, cross_entropy
 
+RESUMES = ("--resume", "--resume-from", "--resume-or-start")
+# Asked of one start, not of the run.
+OF_THE_START = ("resume", "resume_or_start", "resume_from", "dry_run", "cache", "launch")
 
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Pre-train a language model. The defaults are those of --preset and --optimizer."""
+
+COUNTS = (
+    "steps", "batch_size", "sequence_length", "eval_every", "eval_sequences", "keep", "log_every",
+    "accumulate", "stop_after_bad_steps",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What any run is told; its kinds say what is trained, on what, and what is counted."""
+
+    module: ClassVar[str]  # of ``python -m``
+    unit: ClassVar[str]  # what is counted, in the plural
+    first_preset: ClassVar[str]
 
     preset: str
     """A paper's model and training setting; sets the defaults of all that follows."""
@@ -45,20 +61,16 @@ class Config:
     steps: int
     """Optimizer steps in all."""
     batch_size: int
-    """Sequences a step, over all devices."""
-    sequence_length: int
-    """Tokens a sequence."""
+    """Sequences or images a step, over all devices."""
     data: str
-    """stdlib, text or JSONL files by glob (a,b for several), or hf:NAME[:CONFIG]."""
-    tokenizer: str
-    """bytes, t5, gpt2, bpe (trained on the data), or the path of a tokenizer.json."""
+    """Where the data is."""
     eval_every: int
     """Steps between validations."""
     save_every: int
     """Steps between checkpoints; 0 for the last step alone."""
     out: Path
     """The run's folder."""
-    shape: tyro.conf.AvoidSubcommands[Shape]
+    shape: Any
     """The model's shape."""
     mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
     """How the devices share the work."""
@@ -70,10 +82,6 @@ class Config:
     """Type of the computation; parameters and states are float32. bfloat16 is slower on CPUs."""
     seed: int = 0
     """Of the initial weights, the order of the data, and dropout."""
-    text_field: str = "text"
-    """Field of JSONL records and Hugging Face datasets."""
-    eval_sequences: int = 64
-    """Sequences of the fixed validation set."""
     keep: int = 2
     """The newest checkpoints to keep, beside the best."""
     log_every: int = 20
@@ -94,20 +102,129 @@ class Config:
     dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print parameters, memory, steps, tokens and the expected time; train nothing."""
 
-    def losses(self, graphdef: nnx.GraphDef) -> Losses:
-        return functools.partial(cross_entropy, graphdef)
+    @classmethod
+    def defaults(cls, preset: str, optimizer: str) -> Self:
+        raise NotImplementedError
 
-    def abstract_batch(self) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((self.batch_size, self.sequence_length + 1), jnp.int32)
+    def check(self) -> None:
+        """Raises `UserError` for what makes no sense."""
+        for key in COUNTS:
+            if getattr(self, key, 1) < 1:
+                raise UserError(f"--{key.replace('_', '-')} must be at least 1")
+        for key in ("save_every", "learning_rate", "weight_decay", "clip", "peak_flops", "seed"):
+            if not 0 <= getattr(self, key) < float("inf"):
+                raise UserError(f"--{key.replace('_', '-')} must be at least 0 and finite")
+        if not 0 <= self.final_fraction <= 1:
+            raise UserError("--final-fraction must lie between 0 and 1")
+        if self.batch_size % self.accumulate:
+            raise UserError(
+                f"--accumulate {self.accumulate} does not divide --batch-size {self.batch_size}"
+            )
+
+    @property
+    def about(self) -> list[str]:
+        """Where the setting comes from, in lines."""
+        raise NotImplementedError
+
+    @property
+    def units_per_step(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def flops_per_unit(self) -> float:
+        raise NotImplementedError
+
+    @property
+    def random(self) -> bool:
+        """Whether the loss draws random numbers."""
+        raise NotImplementedError
+
+    def losses(self, graphdef: nnx.GraphDef) -> Losses:
+        raise NotImplementedError
+
+    def measure(self, graphdef: nnx.GraphDef) -> Callable[[Any, Any], dict[str, jax.Array]]:
+        """From parameters and a batch to what validation says of each example."""
+        raise NotImplementedError
+
+    def example_batch(self) -> Any:
+        """A batch of the right shapes and types, of no data."""
+        raise NotImplementedError
+
+    def load(self, say: Callable[[str], None]) -> Data:
+        raise NotImplementedError
 
     @property
     def resumes(self) -> bool:
         return self.resume or self.resume_from is not None
 
 
-RESUMES = ("--resume", "--resume-from", "--resume-or-start")
-# Asked of one start, not of the run.
-OF_THE_START = ("resume", "resume_or_start", "resume_from", "dry_run", "cache", "launch")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(RunConfig):
+    """Pre-train a language model. The defaults are those of --preset and --optimizer."""
+
+    module = "examples.pretrain.train"
+    unit = "tokens"
+    first_preset = "llama-nano"
+
+    shape: tyro.conf.AvoidSubcommands[Shape]
+    """The model's shape."""
+    sequence_length: int
+    """Tokens a sequence."""
+    data: str
+    """stdlib, text or JSONL files by glob (a,b for several), or hf:NAME[:CONFIG]."""
+    tokenizer: str
+    """bytes, t5, gpt2, bpe (trained on the data), or the path of a tokenizer.json."""
+    text_field: str = "text"
+    """Field of JSONL records and Hugging Face datasets."""
+    eval_sequences: int = 64
+    """Sequences of the fixed validation set."""
+
+    @classmethod
+    def defaults(cls, preset: str, optimizer: str) -> "Config":
+        return defaults(preset, optimizer)
+
+    @property
+    def about(self) -> list[str]:
+        note = get_recipe(self.preset, self.optimizer).note
+        return [f"setting: {get_setting(self.preset).source}", *([f"note: {note}"] if note else [])]
+
+    @property
+    def units_per_step(self) -> int:
+        return self.batch_size * self.sequence_length
+
+    @property
+    def flops_per_unit(self) -> float:
+        return counts.flops_per_token(self.shape, self.sequence_length)
+
+    @property
+    def random(self) -> bool:
+        return self.shape.dropout > 0
+
+    def losses(self, graphdef: nnx.GraphDef) -> Losses:
+        return functools.partial(cross_entropy, graphdef)
+
+    def measure(self, graphdef: nnx.GraphDef) -> Callable[[Any, Any], dict[str, jax.Array]]:
+        return lambda params, tokens: {"loss": cross_entropy(graphdef, params, tokens)[0]}
+
+    def example_batch(self) -> np.ndarray:
+        shape = (self.batch_size, self.sequence_length + 1)
+        generator = np.random.default_rng(0)  # routers send equal tokens to the same experts
+        return generator.integers(self.shape.vocab, size=shape, dtype=np.int32)
+
+    def load(self, say: Callable[[str], None]) -> Data:
+        return load(
+            self.data,
+            tokenizer=str(self.out / "tokenizer.json") if self.resumes else self.tokenizer,
+            vocab=self.shape.vocab,
+            sequence_length=self.sequence_length,
+            validation_sequences=self.eval_sequences,
+            text_field=self.text_field,
+            cache=self.cache / "tokens",
+            progress=say,
+        )
+
+
+Kind = TypeVar("Kind", bound=RunConfig)
 
 
 def defaults(preset: str, optimizer: str) -> Config:
@@ -135,7 +252,7 @@ def defaults(preset: str, optimizer: str) -> Config:
     )
 
 
-def parse(arguments: list[str]) -> Config:
+def parse(arguments: list[str], kind: type[Kind] = Config) -> Kind:
     """Reads the command line twice: first for what sets the defaults, then over these."""
     first = _Peek(arguments)
     out = first.value("--out")
@@ -144,18 +261,18 @@ def parse(arguments: list[str]) -> Config:
     holds_run = out is not None and (Path(out) / "config.json").exists()
     resumes = resume is not None and (holds_run or resume != "--resume-or-start")
     if resumes:
-        default = read(Path(str(out)))
+        default = read(Path(str(out)), kind)
     else:
-        preset = first.value("--preset") or "llama-nano"
-        default = defaults(preset, first.value("--optimizer") or "adamw")
-    config = cli.parse(Config, "examples.pretrain.train", arguments, default)
+        preset = first.value("--preset") or kind.first_preset
+        default = kind.defaults(preset, first.value("--optimizer") or "adamw")
+    config = cli.parse(kind, kind.module, arguments, default)
     config = dataclasses.replace(config, resume=resumes)
     if (config.preset, config.optimizer) != (default.preset, default.optimizer):
         raise UserError(
             f"{config.out} is a run of {default.preset} with {default.optimizer}: a resumed run "
             "keeps its --preset and --optimizer"
         )
-    check(config)
+    config.check()
     return config
 
 
@@ -195,35 +312,19 @@ class _Peek:
         return None
 
 
-def check(config: Config) -> None:
-    for key in ("steps", "batch_size", "sequence_length", "eval_every", "eval_sequences", "keep",
-                "log_every", "accumulate", "stop_after_bad_steps"):  # fmt: skip
-        if getattr(config, key) < 1:
-            raise UserError(f"--{key.replace('_', '-')} must be at least 1")
-    for key in ("save_every", "learning_rate", "weight_decay", "clip", "peak_flops", "seed"):
-        if not 0 <= getattr(config, key) < float("inf"):
-            raise UserError(f"--{key.replace('_', '-')} must be at least 0 and finite")
-    if not 0 <= config.final_fraction <= 1:
-        raise UserError("--final-fraction must lie between 0 and 1")
-    if config.batch_size % config.accumulate:
-        raise UserError(
-            f"--accumulate {config.accumulate} does not divide --batch-size {config.batch_size}"
-        )
-
-
-def to_json(config: Config) -> dict[str, Any]:
+def to_json(config: RunConfig) -> dict[str, Any]:
     fields = dataclasses.asdict(config)
     return {key: value for key, value in fields.items() if key not in OF_THE_START} | {
         "out": str(config.out)
     }
 
 
-def read(out: Path) -> Config:
+def read(out: Path, kind: type[Kind] = Config) -> Kind:
     """The configuration of the run in a folder."""
     path = out / "config.json"
     try:
         fields = json.loads(path.read_text())["config"]
-        default = defaults(fields["preset"], fields["optimizer"])
+        default = kind.defaults(fields["preset"], fields["optimizer"])
         shape = dataclasses.replace(default.shape, **fields.pop("shape"))
         mesh = MeshShape(**fields.pop("mesh"))
         return dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})

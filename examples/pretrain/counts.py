@@ -19,8 +19,8 @@ class Counts(NamedTuple):
     lookup: int  # in tables that multiply nothing: untied input embeddings and learned positions
 
 
-def build(shape: Any, *, seed: int = 0, dtype: Any = jnp.float32) -> Any:
-    """The model of a shape; runs under `jax.jit` and `nnx.eval_shape`."""
+def build(shape: Any, *, seed: int | jax.Array = 0, dtype: Any = jnp.float32) -> Any:
+    """The model of a shape, drawn from a seed or a key; runs under `jax.jit` and `nnx.eval_shape`."""
     return shape.model(shape, rngs=nnx.Rngs(seed), dtype=dtype)
 
 

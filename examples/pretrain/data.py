@@ -27,8 +27,8 @@ ALIASES = {"c4": "hf:allenai/c4:en", "openwebtext": "hf:Skylion007/openwebtext"}
 class Data:
     """What `load` found."""
 
-    tokenizer: Tokenizer
-    validation: np.ndarray  # int32 [sequences, length + 1]
+    tokenizer: Tokenizer | None  # of text
+    validation: Any  # a batch; of text int32 [sequences, length + 1]
     hash: str  # of the text; of a stream, of its name and its validation text
     summary: str
     elastic: bool  # the position is one index, which any number of processes can go on from

@@ -3,18 +3,18 @@
 import statistics
 import time
 
-import numpy as np
+import jax
 from rich.console import Console
 from rich.table import Table
 
 from . import counts, hosts, runs
-from .config import Config
+from .config import RunConfig
 from .hardware import device_memory, in_bytes, matrix_rate, tree_bytes
 
 LONGEST_STEP = 20.0  # seconds; slower steps are not tried
 
 
-def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
+def dry_run(config: RunConfig, parts: runs.Parts, console: Console) -> None:
     start = time.perf_counter()
     with console.status("compiling"):
         step = runs.compile_step(parts, config)
@@ -23,10 +23,7 @@ def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
     state = parts.abstract
     memory = step.memory_analysis()
     needed = memory.argument_size_in_bytes + memory.temp_size_in_bytes
-    tokens = config.steps * config.batch_size * config.sequence_length
-    step_flops = counts.flops_per_token(config.shape, config.sequence_length) * (
-        config.batch_size * config.sequence_length
-    )
+    step_flops = config.flops_per_unit * config.units_per_step
     table = Table(box=None, show_header=False)
     rows = {
         "parameters": f"{counts.count(config.shape).total:,}",
@@ -35,7 +32,7 @@ def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
         "memory, activations and temporaries": in_bytes(memory.temp_size_in_bytes),
         "memory, in all": f"{in_bytes(needed)} of a device's {in_bytes(device_memory())}",
         "steps": f"{config.steps:,}",
-        "tokens": f"{tokens:,}",
+        config.unit: f"{config.steps * config.units_per_step:,}",
         "operations a step": f"{step_flops:.3g}",
         "compilation": f"{compiling:.1f} s",
         "training": expected_time(step, step_flops, needed, parts, config),
@@ -45,7 +42,9 @@ def dry_run(config: Config, parts: runs.Parts, console: Console) -> None:
     console.print(table)
 
 
-def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, config: Config) -> str:
+def expected_time(
+    step, step_flops: float, needed: int, parts: runs.Parts, config: RunConfig
+) -> str:
     """From steps that are run; from the rate of matrix products where they would not fit."""
     # All processes take the first one's measurements, so that all run as many steps.
     least = step_flops / hosts.gather(matrix_rate())[0] / parts.mesh.size
@@ -58,13 +57,11 @@ def expected_time(step, step_flops: float, needed: int, parts: runs.Parts, confi
     if least > LONGEST_STEP:
         return f"at least {in_time(least * config.steps)}, at this device's rate of matrix products"
     state = parts.init(config)
-    shape = (config.batch_size, config.sequence_length + 1)
-    tokens = np.random.default_rng(0).integers(config.shape.vocab, size=shape, dtype=np.int32)
-    tokens = parts.put_whole(tokens)
+    batch = jax.tree.map(parts.put_whole, config.example_batch())
 
     def run(state):
         start = time.perf_counter()
-        state, metrics = step(state, tokens)
+        state, metrics = step(state, batch)
         metrics.block_until_ready()
         return state, time.perf_counter() - start
 

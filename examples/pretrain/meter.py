@@ -11,9 +11,11 @@ from .step import METRICS
 class Meter:
     """Keeps metrics on the device until they are taken, so that the host runs ahead of it."""
 
-    def __init__(self, tokens_per_step: int, flops_per_token: float, peak_flops: float | None):
-        self.tokens_per_step = tokens_per_step
-        self.flops_per_token = flops_per_token
+    def __init__(
+        self, unit: str, units_per_step: int, flops_per_unit: float, peak_flops: float | None
+    ):
+        self.unit, self.units_per_step = unit, units_per_step
+        self.flops_per_unit = flops_per_unit
         self.peak_flops = peak_flops
         self.pending: list[jax.Array] = []
         self.waited = 0.0
@@ -36,10 +38,10 @@ class Meter:
         """
         values = np.stack(jax.device_get(self.pending)).tolist()
         seconds = time.perf_counter() - self.start
-        rate = len(values) * self.tokens_per_step / seconds
-        speed = {"tokens_per_second": rate, "waited_for_data": self.waited / seconds}
+        rate = len(values) * self.units_per_step / seconds
+        speed = {f"{self.unit}_per_second": rate, "waited_for_data": self.waited / seconds}
         if self.peak_flops:
-            speed["mfu"] = rate * self.flops_per_token / self.peak_flops
+            speed["mfu"] = rate * self.flops_per_unit / self.peak_flops
         self.pending, self.waited = [], 0.0
         self.restart()
         return [dict(zip(METRICS, row, strict=True)) for row in values], speed

@@ -12,7 +12,6 @@ import tyro
 from matplotlib.figure import Figure
 
 from . import cli, logs
-from .config import read
 from .errors import UserError
 
 # The Okabe-Ito palette, which colour-blind people can tell apart.
@@ -43,7 +42,8 @@ def plot(options: Plot) -> str:
     shared = os.path.commonprefix([run.name for run in options.runs])  # noqa: RUF071
     start = shared.rfind("-") + 1 if len(options.runs) > 1 else 0
     for run, color in zip(options.runs, COLORS, strict=False):
-        read(run)  # names what is no run
+        if not (run / "config.json").exists():
+            raise UserError(f"{run} holds no run: there is no config.json in it")
         records = logs.read(run)
         steps, losses = _series(records, "loss")
         _, updates = _series(records, "update_rms")

@@ -26,7 +26,7 @@ from jax.sharding import Mesh
 
 from . import counts, hosts, sharding
 from .checkpoints import Checkpoints
-from .config import Config, to_json
+from .config import RunConfig, to_json
 from .data import Data
 from .errors import UserError, one_line
 from .files import write_whole
@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     def shardings(self) -> Any:
         return jax.tree.map(lambda leaf: leaf.sharding, self.abstract)
 
-    def make_init(self, config: Config) -> Any:
+    def make_init(self, config: RunConfig) -> Any:
         """The function that makes the state at step 0, on each device what that keeps."""
 
         def init():
@@ -57,12 +57,13 @@ class Parts(NamedTuple):
 
         return jax.jit(init, out_shardings=self.shardings)
 
-    def init(self, config: Config) -> TrainState:
+    def init(self, config: RunConfig) -> TrainState:
         return self.make_init(config)()
 
-    def put(self, batch: np.ndarray) -> jax.Array:
+    def put(self, batch: Any) -> Any:
         """On the devices, from this process's share of a batch."""
-        return jax.make_array_from_process_local_data(sharding.batch_sharding(self.mesh), batch)
+        placed = sharding.batch_sharding(self.mesh)
+        return jax.tree.map(lambda x: jax.make_array_from_process_local_data(placed, x), batch)
 
     def put_whole(self, batch: np.ndarray) -> jax.Array:
         """On the devices, from a batch that every process has."""
@@ -70,7 +71,7 @@ class Parts(NamedTuple):
         return jax.make_array_from_callback(batch.shape, placed, lambda index: batch[index])
 
 
-def make_parts(config: Config, devices: Sequence[Any] | None = None) -> Parts:
+def make_parts(config: RunConfig, devices: Sequence[Any] | None = None) -> Parts:
     """On all devices, or on those given, which may be of a topology that is not here."""
     mesh = sharding.make_mesh(config.mesh, devices)
     sharding.check_divides(mesh, config.shape, config.batch_size, config.accumulate)
@@ -99,7 +100,7 @@ def make_parts(config: Config, devices: Sequence[Any] | None = None) -> Parts:
     return Parts(graphdef, optimizer, schedule, mesh, sharding.place(abstract, mesh))
 
 
-def compile_step(parts: Parts, config: Config) -> Any:
+def compile_step(parts: Parts, config: RunConfig) -> Any:
     """The training step, compiled for the configuration's shapes before any clock starts."""
     step = make_step(
         config.losses(parts.graphdef),
@@ -107,18 +108,18 @@ def compile_step(parts: Parts, config: Config) -> Any:
         parts.schedule,
         seed=config.seed,
         accumulate=config.accumulate,
-        dropout=config.shape.dropout > 0,
+        dropout=config.random,
         out_shardings=(parts.shardings, sharding.replicated(parts.mesh)),
     )
     placed = sharding.batch_sharding(parts.mesh)
     batch = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placed), config.abstract_batch()
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=placed), config.example_batch()
     )
     with jax.set_mesh(parts.mesh):
         return step.lower(parts.abstract, batch).compile()
 
 
-def check_free(config: Config) -> None:
+def check_free(config: RunConfig) -> None:
     """Raises `UserError` where a new run would write over another."""
     if (config.out / "config.json").exists() and not config.resumes:
         raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
@@ -149,14 +150,14 @@ def describe_mesh(parts: Parts, there: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def write_config(config: Config, data: Data) -> None:
+def write_config(config: RunConfig, data: Data) -> None:
     """Makes the folder of a new run, or adds a start to that of a resumed one."""
     path = config.out / "config.json"
     hosts.agreed(lambda: _write_config(path, config, data) if hosts.is_first() else None)
     hosts.check_shared(path)
 
 
-def _write_config(path: Path, config: Config, data: Data) -> None:
+def _write_config(path: Path, config: RunConfig, data: Data) -> None:
     start = {
         "command": sys.argv[1:],
         "git": git_commit(),
@@ -166,7 +167,7 @@ def _write_config(path: Path, config: Config, data: Data) -> None:
     starts = json.loads(path.read_text())["starts"] if config.resumes else []
     about = {"config": to_json(config), "corpus": data.hash, "starts": [*starts, start]}
     try:
-        if not config.resumes:
+        if data.tokenizer is not None and not config.resumes:
             data.tokenizer.save(config.out / "tokenizer.json")
         write_json(path, about)
     except OSError as error:
@@ -177,7 +178,7 @@ def write_json(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
-def load_model(config: Config, step: int | None = None) -> tuple[int, nnx.Module]:
+def load_model(config: RunConfig, step: int | None = None) -> tuple[int, nnx.Module]:
     """The model of a run at a checkpoint: the newest, or that of `step`."""
     parts = make_parts(dataclasses.replace(config, mesh=sharding.MeshShape(1, 1, 1)))
     checkpoints = Checkpoints(config.out / "checkpoints", config.keep)

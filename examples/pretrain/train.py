@@ -19,20 +19,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from . import counts, hosts, logs, runs, sharding
 from .checkpoints import Checkpoints
-from .config import Config, parse, peek_launch
-from .data import Data, load
+from .config import Config, RunConfig, parse, peek_launch
+from .data import Data
 from .dry_run import dry_run
 from .errors import UserError, shown_in_one_line
 from .hardware import peak_flops
 from .meter import Meter
-from .presets import get_recipe, get_setting
 from .step import make_evaluate
 
 
 class Trainer:
     """A run from its first or resumed step to its end."""
 
-    def __init__(self, config: Config, parts: runs.Parts, data: Data, console: Console):
+    def __init__(self, config: RunConfig, parts: runs.Parts, data: Data, console: Console):
         self.config, self.parts, self.data, self.console = config, parts, data, console
         self.shard, self.shards = sharding.data_shard(parts.mesh)
         self.batches = data.batches(
@@ -51,20 +50,17 @@ class Trainer:
             if "loss" in record:
                 self.spikes.add(record["loss"])
         self.meter = Meter(
-            config.batch_size * config.sequence_length,
-            counts.flops_per_token(config.shape, config.sequence_length),
+            config.unit,
+            config.units_per_step,
+            config.flops_per_unit,
             peak_flops(config.peak_flops),
         )
         least = sharding.batch_parts(parts.mesh)
         most = config.batch_size // config.accumulate  # what fits in memory
-        rows = min(most, -(-len(data.validation) // least) * least)
-        losses = config.losses(parts.graphdef)
-        self.evaluate = make_evaluate(
-            lambda params, batch: losses(params, batch, None)[0],
-            data.validation,
-            rows,
-            parts.put_whole,
-        )
+        count = len(jax.tree.leaves(data.validation)[0])
+        rows = min(most, -(-count // least) * least)
+        measure = config.measure(parts.graphdef)
+        self.evaluate = make_evaluate(measure, data.validation, rows, parts.put_whole)
 
     def resume(self) -> Any:
         asked = self.config.resume_from
@@ -133,7 +129,8 @@ class Trainer:
         self.log.write(self.done, **speed)
         self.log.flush()
         mfu = f"MFU {speed['mfu']:.1%}" if "mfu" in speed else "MFU n/a"
-        rate = f"{speed['tokens_per_second']:,.0f} tokens/s"
+        unit = self.config.unit
+        rate = f"{speed[f'{unit}_per_second']:,.0f} {unit}/s"
         self.numbers = f"loss {steps[-1]['loss']:.3f}  {rate}  {mfu}"
         in_row = max(metrics["skipped_in_row"] for metrics in steps)
         if in_row >= self.config.stop_after_bad_steps:
@@ -141,15 +138,15 @@ class Trainer:
         return None
 
     def validate(self) -> float:
-        loss = self.evaluate(self.state.params)
-        self.log.write(self.done, validation_loss=loss)
+        found = self.evaluate(self.state.params)
+        self.log.write(self.done, **{f"validation_{key}": value for key, value in found.items()})
         self.log.flush()
+        said = ", ".join(f"{key} {value:.4f}" for key, value in found.items())
         self.console.print(
-            f"step {self.done}: validation loss {loss:.4f}, {self.numbers}, "
-            f"{self.spikes.count} spikes"
+            f"step {self.done}: validation {said}, {self.numbers}, {self.spikes.count} spikes"
         )
         self.meter.restart()
-        return loss
+        return found["loss"]
 
     def save(self, validation: float | None) -> None:
         position = self.data.position(self.batches, self.shard)
@@ -168,7 +165,7 @@ class Trainer:
         result = {
             "status": status,
             "step": self.done,
-            "tokens": self.done * self.meter.tokens_per_step,
+            self.config.unit: self.done * self.config.units_per_step,
             "validation_loss": validations[-1] if validations else None,
             "best_validation_loss": min(validations, default=None),
             "spikes": self.spikes.count,
@@ -179,7 +176,7 @@ class Trainer:
         runs.write_json(self.config.out / "result.json", result)
 
 
-def describe(config: Config, console: Console) -> None:
+def describe(config: RunConfig, console: Console) -> None:
     count = counts.count(config.shape)
     active = f", {count.active:,} active a token" if count.active != count.total else ""
     console.print(f"{config.preset}: {count.total:,} parameters{active}")
@@ -188,29 +185,18 @@ def describe(config: Config, console: Console) -> None:
         f"{config.optimizer}: rate {config.learning_rate:g} ({config.schedule}), "
         f"decay {config.weight_decay:g}, {hyper}"
     )
-    console.print(f"setting: {get_setting(config.preset).source}")
-    note = get_recipe(config.preset, config.optimizer).note
-    if note:
-        console.print(f"note: {note}")
+    for line in config.about:
+        console.print(line)
 
 
-def load_data(config: Config, console: Console) -> Data:
+def load_data(config: RunConfig, console: Console) -> Data:
     with console.status("reading the data") as status:
-        data = load(
-            config.data,
-            tokenizer=str(config.out / "tokenizer.json") if config.resumes else config.tokenizer,
-            vocab=config.shape.vocab,
-            sequence_length=config.sequence_length,
-            validation_sequences=config.eval_sequences,
-            text_field=config.text_field,
-            cache=config.cache / "tokens",
-            progress=status.update,
-        )
+        data = config.load(status.update)
     console.print(data.summary)
     return data
 
 
-def prepare(config: Config) -> runs.Parts:
+def prepare(config: RunConfig) -> runs.Parts:
     """What needs no data, so that what is wrong shows at once."""
     if config.dry_run:
         return runs.make_parts(config)
@@ -220,7 +206,7 @@ def prepare(config: Config) -> runs.Parts:
     return parts
 
 
-def run(config: Config, console: Console) -> int:
+def run(config: RunConfig, console: Console) -> int:
     """The exit status: 0, or 128 and the signal's number."""
     jax.config.update("jax_compilation_cache_dir", str(config.cache / "compiled"))
     describe(config, console)
@@ -232,8 +218,9 @@ def run(config: Config, console: Console) -> int:
             return 0
         data = hosts.agreed(lambda: load_data(config, console))
         hosts.check_equal(data.hash, "the corpus' hash")
-        tokens = zlib.crc32(data.validation.tobytes())  # of a tokenizer trained by each, perhaps
-        hosts.check_equal(tokens, "the checksum of the validation tokens")
+        arrays = b"".join(x.tobytes() for x in jax.tree.leaves(data.validation))
+        # Its tokens are of a tokenizer trained by each process, perhaps.
+        hosts.check_equal(zlib.crc32(arrays), "the checksum of the validation data")
         trainer = Trainer(config, parts, data, console)
         status = trainer.run()
     console.print(f"{status} at step {trainer.done}; wrote {config.out}")
@@ -243,11 +230,12 @@ def run(config: Config, console: Console) -> int:
     return 128 + signal.Signals[status.split()[-1]].value
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None, kind: type[RunConfig] = Config) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
-    with shown_in_one_line("train"), hosts.ending_with_the_others("train"):
+    program = kind.module.split(".")[-1]
+    with shown_in_one_line(program), hosts.ending_with_the_others(program):
         hosts.start(peek_launch(arguments))
-        config = hosts.agreed(lambda: parse(arguments))
+        config = hosts.agreed(lambda: parse(arguments, kind))
         sys.exit(run(config, Console(soft_wrap=True, quiet=not hosts.is_first())))
 
 

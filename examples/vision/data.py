@@ -1,13 +1,21 @@
 """Images: scikit-learn's digits, which are always at hand, and datasets of the Hugging Face hub."""
 
 import hashlib
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import grain
 import numpy as np
 
-from ..pretrain.errors import UserError
+from ..pretrain import hub
+from ..pretrain.data import Data
+from ..pretrain.errors import UserError, one_line
+from .shapes import ImageShape
 
 Images = dict[str, np.ndarray]  # image float32 [example, y, x, colour] in [0, 1]; label int32
+NAMES = {"cifar10": "uoft-cs/cifar10", "cifar100": "uoft-cs/cifar100"}
+# What datasets call the image, the label, and the split to validate on, the best first.
+IMAGE, LABEL, VALIDATION = ("img", "image"), ("fine_label", "label"), ("validation", "test")
 
 
 class Splits(NamedTuple):
@@ -24,9 +32,21 @@ class Splits(NamedTuple):
         return digest.hexdigest()
 
 
+def load(name: str) -> Splits:
+    """`name` is digits, cifar10, cifar100, hf:NAME, or hf: and a folder of save_to_disk's."""
+    if name == "digits":
+        return digits()
+    if name not in NAMES and not name.startswith("hf:"):
+        raise UserError(f"--data takes digits, {', '.join(NAMES)} or hf:NAME, not {name}")
+    return _from_hub(NAMES.get(name, name.removeprefix("hf:")))
+
+
 def digits() -> Splits:
     """The 1,797 digits of 8 x 8 pixels: 1,077 to train and 720 to test, always the same."""
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise UserError("the digits are scikit-learn's: pip install scikit-learn") from None
 
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(0).permutation(len(labels))
@@ -38,12 +58,103 @@ def digits() -> Splits:
     return Splits(train, test, "scikit-learn's digits")
 
 
-def load(name: str) -> Splits:
-    """`name` is digits, cifar10, cifar100, or hf:NAME of a dataset with the usual features."""
-    if name == "digits":
-        return digits()
-    raise UserError(f"--data {name}")
+def _from_hub(name: str) -> Splits:
+    import datasets
+
+    try:
+        if Path(name).is_dir():
+            loaded: Any = datasets.load_from_disk(name)
+        else:
+            hub.check_reachable(
+                f"dataset {name}", "give --data digits, or hf:/folder of a saved one"
+            )
+            loaded = datasets.load_dataset(name)
+    except UserError:
+        raise
+    except Exception as error:  # of the network, the hub, or the dataset's own files
+        raise UserError(f"cannot open dataset {name}: {one_line(error)}") from None
+    test = next((split for split in VALIDATION if split in loaded), None)
+    if "train" not in loaded or test is None:
+        there = ", ".join(loaded)
+        raise UserError(f"{name} needs splits train and {' or '.join(VALIDATION)}: it has {there}")
+    return Splits(_arrays(loaded["train"], name), _arrays(loaded[test], name), name)
 
 
-def take(images: Any, rows: np.ndarray) -> Any:
+def _arrays(records: Any, name: str) -> Images:
+    there = list(records.features)
+    image = next((key for key in IMAGE if key in there), None)
+    label = next((key for key in LABEL if key in there), None)
+    if image is None or label is None:
+        raise UserError(
+            f"{name} needs an image ({' or '.join(IMAGE)}) and a label ({' or '.join(LABEL)}): it "
+            f"has {', '.join(there)}"
+        )
+    pixels = [np.asarray(picture) for picture in records[image]]
+    if len({p.shape for p in pixels}) != 1:
+        raise UserError(f"{name} has images of several sizes: crop them to one first")
+    stacked = np.stack(pixels).astype(np.float32) / 255
+    stacked = stacked.reshape(*stacked.shape[:3], -1)
+    return {"image": stacked, "label": np.asarray(records[label], np.int32)}
+
+
+def check_fits(splits: Splits, shape: ImageShape) -> None:
+    """Raises `UserError` where a model is not for such images."""
+    size, channels = splits.train["image"].shape[2:]
+    classes = int(splits.train["label"].max()) + 1
+    wanted = {"size": size, "channels": channels, "classes": max(classes, shape.classes)}
+    for key, value in wanted.items():
+        if getattr(shape, key) != value:
+            raise UserError(
+                f"{splits.about} has {key} {value}: give --shape.{key} {value}, not "
+                f"{getattr(shape, key)}"
+            )
+
+
+def take(images: Images, rows: Any) -> Images:
     return {key: array[rows] for key, array in images.items()}
+
+
+class Examples(grain.sources.RandomAccessDataSource):
+    """One image and its label by number."""
+
+    def __init__(self, images: Images):
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images["label"])
+
+    def __getitem__(self, index: int) -> Images:
+        return take(self.images, int(index))
+
+
+def augmented(example: Images, generator: np.random.Generator) -> Images:
+    """Cropped at a random place out of four pixels more on each side, mirrored every other time."""
+    image = example["image"]
+    padded = np.pad(image, ((4, 4), (4, 4), (0, 0)))
+    y, x = generator.integers(9, size=2)
+    image = padded[y : y + image.shape[0], x : x + image.shape[1]]
+    return example | {"image": image[:, ::-1] if generator.integers(2) else image}
+
+
+def make(splits: Splits, augment: bool) -> Data:
+    """Every epoch has an order of its own; the position is one index, as for text."""
+
+    def iterate(batch_size: int, seed: int, shard_index: int, shard_count: int) -> Any:
+        examples = grain.MapDataset.source(Examples(splits.train)).seed(seed % 2**32)
+        examples = examples.shuffle().repeat()
+        if augment:
+            examples = examples.random_map(augmented)
+        return iter(
+            grain.experimental.ElasticIterator(
+                examples,
+                batch_size,
+                grain.sharding.ShardOptions(shard_index, shard_count),
+                read_options=grain.ReadOptions(num_threads=1, prefetch_buffer_size=64),
+            )
+        )
+
+    count, test = (len(split["label"]) for split in (splits.train, splits.test))
+    summary = f"data: {splits.about}; {count:,} images, {test:,} for validation"
+    return Data(
+        None, splits.test, splits.hash, f"{summary}, hash {splits.hash[:12]}", True, iterate
+    )

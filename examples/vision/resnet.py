@@ -49,11 +49,11 @@ class Conv(nnx.Module):
         return jax.lax.platform_dependent(x, kernel, cpu=self._product, default=self._convolve)
 
     def _convolve(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
-        pad = (kernel.shape[0] // 2,) * 2
+        pad = (kernel.shape[0] // 2, kernel.shape[0] // 2)
         numbers = ("NHWC", "HWIO", "NHWC")
         strides = (self.stride, self.stride)
         return jax.lax.conv_general_dilated(
-            x, kernel, strides, (pad, pad), dimension_numbers=numbers
+            x, kernel, strides, [pad, pad], dimension_numbers=numbers
         )
 
     def _product(self, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -128,7 +128,8 @@ class ResNet(nnx.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         x = nnx.relu(self.stem_norm(self.stem(images.astype(self.dtype))))
         if not self.shape.small_images:
-            x = nnx.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+            padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))  # no less than 0, as x after relu
+            x = nnx.max_pool(padded, (3, 3), strides=(2, 2))
         for block in self.blocks:
             x = block(x)
         return self.head(x.astype(jnp.float32).mean(axis=(1, 2)))
