@@ -34,7 +34,9 @@ def train(tx, *, accumulate=1, dropout=0.0, seed=0, start=0):
     """The state after a step, and its metrics."""
     graphdef, params = model(dropout)
     schedule = optax.linear_schedule(0.1, 0.0, 10)
-    step = make_step(losses(graphdef), tx, schedule, seed=seed, accumulate=accumulate, dropout=dropout > 0)
+    step = make_step(
+        losses(graphdef), tx, schedule, seed=seed, accumulate=accumulate, dropout=dropout > 0
+    )
     state = init_state(jax.tree.map(jnp.copy, params), tx)
     state, metrics = step(state._replace(step=jnp.asarray(start, jnp.int32)), TOKENS)
     return state, named(metrics)
@@ -101,9 +103,8 @@ def test_more_than_2_to_the_31_parameters_can_be_described_and_checked():
 def test_a_step_without_a_finite_gradient_changes_nothing_but_the_counts():
     graphdef, params = model()
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(0.1))
-    step = make_step(
-        losses(graphdef), tx, optax.linear_schedule(0.1, 0.0, 10), seed=0, accumulate=1, dropout=False
-    )
+    schedule = optax.linear_schedule(0.1, 0.0, 10)
+    step = make_step(losses(graphdef), tx, schedule, seed=0, accumulate=1, dropout=False)
     bad = jax.tree.map(lambda x: x * jnp.inf, params)
     before = init_state(bad, tx)
     state, metrics = step(jax.tree.map(jnp.copy, before), TOKENS)
@@ -133,7 +134,8 @@ def test_dropout_depends_on_seed_and_step_alone():
 def test_the_parts_of_a_batch_draw_different_masks():
     graphdef, params = model(0.5)
     tx = optax.sgd(0.1)
-    step = make_step(losses(graphdef), tx, optax.constant_schedule(0.1), seed=0, accumulate=2, dropout=True)
+    schedule = optax.constant_schedule(0.1)
+    step = make_step(losses(graphdef), tx, schedule, seed=0, accumulate=2, dropout=True)
     twice = jnp.repeat(TOKENS[:4], 2, axis=0)  # part i has sequences i, i + 2, ...
     _, metrics = step(init_state(jax.tree.map(jnp.copy, params), tx), twice)
     key = jax.random.fold_in(jax.random.key(0), 0)

@@ -20,7 +20,7 @@ class Counts(NamedTuple):
 
 
 def build(shape: Any, *, seed: int | jax.Array = 0, dtype: Any = jnp.float32) -> Any:
-    """The model of a shape, drawn from a seed or a key; runs under `jax.jit` and `nnx.eval_shape`."""
+    """The model of a shape, from a seed or a key; runs under `jax.jit` and `nnx.eval_shape`."""
     return shape.model(shape, rngs=nnx.Rngs(seed), dtype=dtype)
 
 

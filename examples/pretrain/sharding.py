@@ -87,11 +87,9 @@ def make_mesh(shape: MeshShape, devices: Sequence[Any] | None = None) -> Mesh:
 
 def check_divides(mesh: Mesh, shape: Any, batch_size: int, accumulate: int) -> None:
     """Raises `UserError` where heads or a batch cannot be shared out evenly."""
-    heads = getattr(shape, "heads", 1)  # of attention, if there is any
-    if heads % mesh.shape["tensor"]:
-        raise UserError(
-            f"--mesh.tensor {mesh.shape['tensor']} does not divide --shape.heads {heads}"
-        )
+    heads, tensor = getattr(shape, "heads", 1), mesh.shape["tensor"]  # 1 where there are none
+    if heads % tensor:
+        raise UserError(f"--mesh.tensor {tensor} does not divide --shape.heads {heads}")
     parts = batch_parts(mesh) * accumulate
     if batch_size % parts:
         times = f" x --accumulate {accumulate}" if accumulate > 1 else ""

@@ -154,7 +154,5 @@ def make(splits: Splits, augment: bool) -> Data:
         )
 
     count, test = (len(split["label"]) for split in (splits.train, splits.test))
-    summary = f"data: {splits.about}; {count:,} images, {test:,} for validation"
-    return Data(
-        None, splits.test, splits.hash, f"{summary}, hash {splits.hash[:12]}", True, iterate
-    )
+    summary = f"data: {splits.about}; {count:,} images, {test:,} for validation, hash "
+    return Data(None, splits.test, splits.hash, summary + splits.hash[:12], True, iterate)
