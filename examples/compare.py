@@ -95,7 +95,10 @@ class Store:
     def __init__(self, config: Config, about: dict[str, Any]):
         self.folder, self.about = config.folder, about
         path = self.folder / "comparison.json"
-        there = json.loads(path.read_text()) if path.exists() else None
+        try:
+            there = json.loads(path.read_text()) if path.exists() else None
+        except json.JSONDecodeError:
+            there = {}  # of something else
         if there is not None and there != about:
             if not config.overwrite:
                 key = next(key for key in about if there.get(key) != about[key])

@@ -137,7 +137,8 @@ def table(results: Sequence[Result], problem: Problem) -> str:
         f"{about}; {first.steps[-1]} steps. Loss in nats a token: mean, lowest and highest of "
         f"seeds {seeds[0]} to {seeds[-1]}, at the rate that was best on {_count(first)} other "
         "seeds. Rates by factors of about 3; a grid of 3 moves on while its best rate is at its "
-        "edge, * if it still is. Differences are taken seed by seed.",
+        "edge, * if it still is. Differences are taken seed by seed. A step's time is that of each "
+        "of as many runs as the machine has devices, or cores.",
     ]
     return "\n".join(lines)
 

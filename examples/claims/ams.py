@@ -51,7 +51,7 @@ def ams_images(lab: Lab) -> None:
     arms = {
         scale: lab.train(_label(scale), ams, rate=rate, negative_scale=scale) for scale in NAMES
     }
-    accuracy = {1.0: 87.56, 0.5: 88.10, 0.0: 88.78, -0.5: 89.34, -1.0: 90.55}
+    accuracy = {1.0: "87.56", 0.5: "88.10", 0.0: "88.78", -0.5: "89.34", -1.0: "90.55"}
     scales = list(NAMES)
     for a, b in [*zip(scales[1:], scales, strict=False), (-1.0, 1.0)]:
         lab.claim(
