@@ -29,6 +29,7 @@ def claim(differences, within=None):
         ([-1.0, -1.1, -0.9], 0.01, "disagrees"),
         ([-1.0, 1.0, 0.1], 0.01, "undecided"),
         ([-1.0, math.nan, -1.0], None, "undecided: some runs diverged"),
+        ([0.0, 0.0, 0.0], None, "undecided: no pair differs"),
         ([1.0, -1.0, 0.0], None, "undecided; over 10,000 seeds would decide"),
     ],
 )

@@ -18,6 +18,8 @@ def verdict(claim: Claim) -> str:
     """
     if not all(map(math.isfinite, claim.differences)):
         return "undecided: some runs diverged"
+    if not any(claim.differences):
+        return "undecided: no pair differs"
     found = effect(claim.differences)
     if claim.within is not None:
         if max(-found.low, found.high) <= claim.within:

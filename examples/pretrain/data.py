@@ -118,22 +118,30 @@ def from_corpus(
     chosen = [validation[i * len(validation) // count] for i in range(count)]
 
     def iterate(batch_size, seed, shard_index, shard_count):
-        return iter(
-            grain.experimental.ElasticIterator(
-                # Its seeds have 32 bits.
-                grain.MapDataset.source(windows).shuffle(seed % 2**32).repeat(),
-                batch_size,
-                grain.sharding.ShardOptions(shard_index, shard_count),
-                # Slices of an array need no more; more threads fight over the interpreter.
-                read_options=grain.ReadOptions(num_threads=1, prefetch_buffer_size=64),
-            )
-        )
+        # Its seeds have 32 bits.
+        examples = grain.MapDataset.source(windows).shuffle(seed % 2**32).repeat()
+        return elastic(examples, batch_size, shard_index, shard_count)
 
     summary = (
         f"data: {corpus.about}; {len(train):,} training tokens ({tokenizer.name}), "
         f"{count} validation sequences, hash {corpus.hash[:12]}"
     )
     return Data(tokenizer, np.stack(chosen), corpus.hash, summary, True, iterate)
+
+
+def elastic(
+    examples: grain.MapDataset, batch_size: int, shard_index: int, shard_count: int
+) -> grain.DatasetIterator:
+    """A share of each batch of examples, whose position is one index for all shares."""
+    return iter(
+        grain.experimental.ElasticIterator(
+            examples,
+            batch_size,
+            grain.sharding.ShardOptions(shard_index, shard_count),
+            # Slices of an array need no more; more threads fight over the interpreter.
+            read_options=grain.ReadOptions(num_threads=1, prefetch_buffer_size=64),
+        )
+    )
 
 
 def from_stream(

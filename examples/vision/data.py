@@ -8,7 +8,7 @@ import grain
 import numpy as np
 
 from ..pretrain import hub
-from ..pretrain.data import Data
+from ..pretrain.data import Data, elastic
 from ..pretrain.errors import UserError, one_line
 from .shapes import ImageShape
 
@@ -144,14 +144,7 @@ def make(splits: Splits, augment: bool) -> Data:
         examples = examples.shuffle().repeat()
         if augment:
             examples = examples.random_map(augmented)
-        return iter(
-            grain.experimental.ElasticIterator(
-                examples,
-                batch_size,
-                grain.sharding.ShardOptions(shard_index, shard_count),
-                read_options=grain.ReadOptions(num_threads=1, prefetch_buffer_size=64),
-            )
-        )
+        return elastic(examples, batch_size, shard_index, shard_count)
 
     count, test = (len(split["label"]) for split in (splits.train, splits.test))
     summary = f"data: {splits.about}; {count:,} images, {test:,} for validation, hash "
