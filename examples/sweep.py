@@ -53,7 +53,9 @@ class Sweep:
 
     def __init__(self, problem: Problem, make: Make, *, steps: int, every: int):
         self.problem, self.make, self.steps, self.every = problem, make, steps, every
-        self.step_ms: list[float] = []  # of each chunk of steps, without the first of all
+        self.step_ms: list[
+            float
+        ] = []  # a run's step in each part of a training; the first compiles
         self.programs = functools.cache(self._compile)
 
     def run(
@@ -61,8 +63,9 @@ class Sweep:
     ) -> list[Run]:
         """Trains with each pair of numbers and seed; tells `report` how many steps were taken."""
         devices = jax.devices()[: len(runs)]
-        # One after the other on a CPU, whose caches hold one small model; else eight at once.
-        width = len(devices) * (1 if devices[0].platform == "cpu" else 8)
+        # One at a time on a CPU, whose caches hold one small model; elsewhere up to eight.
+        each = 1 if devices[0].platform == "cpu" else min(8, -(-len(runs) // len(devices)))
+        width = each * len(devices)
         groups = [runs[i : i + width] for i in range(0, len(runs), width)]
         return [run for group in groups for run in self._train(group, width, len(devices), report)]
 
@@ -76,7 +79,8 @@ class Sweep:
         metrics, measured = [], [measure(state.params)]
         for begin in range(0, self.steps, self.every):
             end = min(begin + self.every, self.steps)
-            part = jax.tree.map(lambda *x: np.stack(x)[:, begin:end], *batches)  # noqa: B023
+            part = [jax.tree.map(lambda x: x[begin:end], each) for each in batches]  # noqa: B023
+            part = jax.tree.map(lambda *x: np.stack(x), *part)
             clock = time.perf_counter()
             state, found = jax.block_until_ready(advance(numbers, seeds, state, part))
             self.step_ms.append(

@@ -81,14 +81,16 @@ def run_all(options: Options, console: Console) -> None:
     for name in options.studies:
         path = options.out / f"{name}.json"
         result = run(name, options, console)
-        if not options.smoke:
-            try:
-                options.out.mkdir(parents=True, exist_ok=True)
-                write_whole(path, json.dumps(result, indent=1, allow_nan=True) + "\n")
-            except OSError as error:
-                raise UserError(f"cannot write to {options.out}: {error.strerror}") from None
-            console.print(verdicts.table({name: verdicts.read(path)}))
-            console.print(f"wrote {path}, after {result['seconds']} s")
+        if options.smoke:
+            console.print(f"{name} runs")
+            continue
+        try:
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_whole(path, json.dumps(result, indent=1) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write to {options.out}: {error.strerror}") from None
+        console.print(verdicts.table({name: verdicts.read(path)}))
+        console.print(f"wrote {path}, after {result['seconds']} s")
 
 
 def parse(arguments: list[str] | None) -> Options:
