@@ -134,7 +134,7 @@ def test_kept_results_are_what_the_study_claims(path):
     assert [c.text for c in kept["claims"]] == [c.text for c in planned.claims]
     assert [c.paper for c in kept["claims"]] == [c.paper for c in planned.claims]
     assert all(len(c.differences) == kept["seeds"] for c in kept["claims"])
-    assert kept["seeds"] >= 8 and kept["seconds"] < 240
+    assert kept["seeds"] >= 8
 
 
 def test_the_table_in_the_readme_is_that_of_the_kept_results():
