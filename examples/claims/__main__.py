@@ -2,7 +2,7 @@
 
 pip install -e ".[pretrain,examples]"
 python -m examples.claims                      # lists the studies
-python -m examples.claims adampower            # one, in under four minutes on two CPU cores
+python -m examples.claims adampower            # one, in a few minutes on two CPU cores
 python -m examples.claims all --out runs/claims
 python -m examples.claims adampower --smoke    # ten steps, to see that it runs
 python -m examples.claims --table              # the table of the results that are kept here
