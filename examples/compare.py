@@ -12,13 +12,11 @@ seeds, and reports on others. Writes a table and a picture; takes five minutes o
 
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -152,7 +150,7 @@ def describe(config: Config, problem: sweep.Problem) -> dict[str, Any]:
         **{key: getattr(config, key) for key in keys},
         "grids": {name: list(grid) for name, grid in GRIDS.items()},
         "versions": runs.versions(),
-        "machine": f"{os.cpu_count()} x {jax.devices()[0].device_kind}",
+        "machine": runs.machine(),
     }
 
 
@@ -201,8 +199,7 @@ def compare(config: Config, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("compare"):
         config = parse(arguments)
-        sweep.use_all_cores()
-        jax.config.update("jax_compilation_cache_dir", str(problems.CACHE / "compiled"))
+        sweep.begin(problems.CACHE)
         sys.exit(compare(config, Console(soft_wrap=True)))
 
 

@@ -93,8 +93,8 @@ def state_bytes(problem: Problem, make: Make) -> int:
     """Of an optimizer, for each parameter."""
     params = jax.eval_shape(problem.init, jax.random.key(0))
     state = jax.eval_shape(lambda rate, p: make(rate)[0].init(p), 1e-3, params)
-    sizes = [sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(t)) for t in (state, params)]
-    return round(4 * sizes[0] / sizes[1])  # the parameters are float32
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    return round(kept / sum(leaf.size for leaf in jax.tree.leaves(params)))
 
 
 def steps_to(result: Result, loss: float) -> float:
@@ -135,16 +135,13 @@ def table(results: Sequence[Result], problem: Problem) -> str:
     lines += [
         "",
         f"{about}; {first.steps[-1]} steps. Loss in nats a token: mean, lowest and highest of "
-        f"seeds {seeds[0]} to {seeds[-1]}, at the rate that was best on {_count(first)} other "
-        "seeds. Rates by factors of about 3; a grid of 3 moves on while its best rate is at its "
-        "edge, * if it still is. Differences are taken seed by seed. A step's time is that of each "
-        "of as many runs as the machine has devices, or cores.",
+        f"seeds {seeds[0]} to {seeds[-1]}, at the rate that was best on "
+        f"{len(first.tuned[first.best])} other seeds. Rates by factors of about 3; a grid of 3 "
+        "moves on while its best rate is at its edge, * if it still is. Differences are taken seed "
+        "by seed. A step's time is that of each of as many runs as the machine has devices, or "
+        "cores.",
     ]
     return "\n".join(lines)
-
-
-def _count(result: Result) -> int:
-    return len(result.tuned[result.best])
 
 
 def draw(results: Sequence[Result], path: Path, model: str) -> None:

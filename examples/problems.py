@@ -26,7 +26,6 @@ def language(
     preset: str = "llama-nano",
     data: str = "stdlib",
     batch_size: int = NANO.batch_size,
-    validation_sequences: int = 64,
 ) -> Problem:
     """A nano preset of `examples.pretrain`: the same weights, batches and losses as its runs."""
     shape = SHAPES[preset]
@@ -36,7 +35,7 @@ def language(
         tokenizer="bytes",
         vocab=shape.vocab,
         sequence_length=length,
-        validation_sequences=validation_sequences,
+        validation_sequences=64,  # as many as a run's --eval-sequences
         cache=CACHE / "tokens",
     )
     graphdef, init = _model(shape)

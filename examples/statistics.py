@@ -14,7 +14,6 @@ class Effect(NamedTuple):
     mean: float
     low: float
     high: float
-    count: int
 
     def __str__(self) -> str:
         return f"{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
@@ -29,7 +28,7 @@ def effect(differences: ArrayLike) -> Effect:
     values = np.asarray(differences, float)
     mean = float(values.mean())
     half = _quantile(len(values)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return Effect(mean, mean - half, mean + half, len(values))
+    return Effect(mean, mean - half, mean + half)
 
 
 def runs_to_decide(differences: ArrayLike, most: int = 10_000) -> int | None:

@@ -10,6 +10,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -148,7 +149,8 @@ def count_spikes(losses: Sequence[float]) -> int:
     return spikes.count
 
 
-def use_all_cores() -> None:
-    """Makes a JAX device of each core of a CPU; does nothing once JAX has begun."""
+def begin(cache: Path) -> None:
+    """Keeps compiled programs, and makes a device of each core of a CPU unless JAX has begun."""
+    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)

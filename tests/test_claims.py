@@ -1,6 +1,5 @@
 """The studies of the papers' claims, their verdicts, and the table of what was found."""
 
-import json
 import math
 from pathlib import Path
 
@@ -141,4 +140,3 @@ def test_the_table_in_the_readme_is_that_of_the_kept_results():
     readme = (Path(claims.__file__).parents[1] / "README.md").read_text()
     kept = {name: verdicts.read(verdicts.RESULTS / f"{name}.json") for name in claims.STUDIES}
     assert verdicts.table(kept).strip() in readme
-    json.dumps(kept, default=str)

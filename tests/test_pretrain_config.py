@@ -21,7 +21,7 @@ def test_every_preset_has_a_setting_and_takes_every_optimizer():
     assert SETTINGS.keys() == SHAPES.keys()
     for preset in SETTINGS:
         for optimizer in OPTIMIZERS:
-            made = config.defaults(preset, optimizer)
+            made = config.Config.defaults(preset, optimizer)
             made.check()
             assert made.hyper.keys() == OPTIMIZERS[optimizer].hyper.keys(), (preset, optimizer)
 
@@ -49,13 +49,13 @@ def test_a_recipe_of_a_paper_names_hyper_parameters_that_its_optimizer_has():
 )
 def test_gradpowers_settings_are_the_papers(preset, rate, schedule, size):
     for optimizer in ("adamw", "adampower"):
-        made = config.defaults(preset, optimizer)
+        made = config.Config.defaults(preset, optimizer)
         assert (made.learning_rate, made.schedule, made.weight_decay) == (rate, schedule, 0.1)
         assert (made.batch_size, made.sequence_length, made.warmup) == (512, 256, 1000)
         assert (made.clip, made.final_fraction, made.tokenizer) == (1.0, 0.1, "t5")
         assert made.hyper["b1"] == 0.9 and made.hyper["b2"] == 0.95
         assert made.steps == pytest.approx(20 * size / (512 * 256), rel=0.03)
-    assert config.defaults(preset, "adampower").hyper["p"] == 1.2
+    assert config.Config.defaults(preset, "adampower").hyper["p"] == 1.2
 
 
 def test_grams_settings_are_the_papers():
@@ -65,7 +65,7 @@ def test_grams_settings_are_the_papers():
         "adamw": 6e-3,
         "lion": 6e-4,
     }.items():
-        made = config.defaults("llama-60m", optimizer)
+        made = config.Config.defaults("llama-60m", optimizer)
         assert (made.learning_rate, made.weight_decay, made.schedule) == (rate, 0.0, "constant")
         assert (made.batch_size, made.warmup, made.steps, made.hyper["b2"]) == (
             2048,
@@ -76,7 +76,7 @@ def test_grams_settings_are_the_papers():
 
 
 def test_s3_takes_ten_times_adamws_rate_at_the_same_product_with_the_decay_and_no_clipping():
-    adamw, s3 = (config.defaults("gpt2-345m", optimizer) for optimizer in ("adamw", "s3"))
+    adamw, s3 = (config.Config.defaults("gpt2-345m", optimizer) for optimizer in ("adamw", "s3"))
     assert s3.learning_rate == 10 * adamw.learning_rate and (adamw.clip, s3.clip) == (1.0, 0.0)
     assert s3.learning_rate * s3.weight_decay == adamw.learning_rate * adamw.weight_decay
     assert s3.hyper == {"b": 0.95, "p": 3.0, "eps": 0.0}

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from examples.pretrain import plan
 from examples.pretrain.collectives import Instruction, collectives, trip_count
-from examples.pretrain.config import defaults
+from examples.pretrain.config import Config
 from examples.pretrain.counts import count
 from examples.pretrain.errors import UserError
 from examples.pretrain.sharding import MeshShape
@@ -25,7 +25,7 @@ needs_libtpu = pytest.mark.skipif(
 
 def config(preset="llama-nano", optimizer="adamw", **changes):
     changes = {"dtype": "bfloat16", "batch_size": 16} | changes
-    return dataclasses.replace(defaults(preset, optimizer), **changes)
+    return dataclasses.replace(Config.defaults(preset, optimizer), **changes)
 
 
 @needs_libtpu

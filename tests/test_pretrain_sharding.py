@@ -12,7 +12,7 @@ from jax.sharding import PartitionSpec as P
 
 from examples.pretrain import counts, plan, runs
 from examples.pretrain.collectives import collectives
-from examples.pretrain.config import defaults
+from examples.pretrain.config import Config
 from examples.pretrain.errors import UserError
 from examples.pretrain.names import name_of
 from examples.pretrain.presets import SHAPES
@@ -35,7 +35,7 @@ def mesh_of(data, fsdp, tensor):
 
 def config(preset="llama-nano", optimizer="adamw", **changes):
     changes = {"mesh": MeshShape(2, 2, 2)} | changes
-    return dataclasses.replace(defaults(preset, optimizer), **changes)
+    return dataclasses.replace(Config.defaults(preset, optimizer), **changes)
 
 
 @pytest.fixture(scope="module")

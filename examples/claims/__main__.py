@@ -10,13 +10,11 @@ python -m examples.claims --table              # the table of the results that a
 
 import dataclasses
 import json
-import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -73,7 +71,7 @@ def run(name: str, options: Options, console: Console) -> dict[str, Any]:
         "arms": lab.arms,
         "seconds": round(time.perf_counter() - clock),
         "versions": runs.versions(),
-        "machine": f"{os.cpu_count()} x {jax.devices()[0].device_kind}",
+        "machine": runs.machine(),
     }
 
 
@@ -118,8 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
             return
         for name, study in STUDIES.items() if not options.studies else ():
             console.print(f"{name}: {(study.__doc__ or '').splitlines()[0]}")
-        sweep.use_all_cores()
-        jax.config.update("jax_compilation_cache_dir", str(problems.CACHE / "compiled"))
+        sweep.begin(problems.CACHE)
         try:
             run_all(options, console)
         except KeyboardInterrupt:

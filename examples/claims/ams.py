@@ -64,11 +64,10 @@ def ams_images(lab: Lab) -> None:
 
 def vae(lab: Lab) -> None:
     """Adam, cautious Adam and Grams on an autoencoder, at four corners of (beta_1, beta_2)."""
-    digits, steps = images("vae-digits"), 500
+    ams = lab.sweep(images("vae-digits"), "ams", 500)
     for b1 in (0.9, 0.95):
         for b2 in (0.99, 0.999):
             betas = {"b1": b1, "b2": b2}
-            ams = lab.sweep(digits, "ams", steps)
             arms = {
                 scale: lab.train(
                     f"{NAMES[scale]}, betas {b1}, {b2}",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import tuning
 from ..problems import images, language
 from ..sweep import Problem
 from .lab import Arm, Lab
@@ -10,9 +11,9 @@ from .lab import Arm, Lab
 GRIDS = {
     "sgd": (3e-2, 1e-1, 3e-1),
     "adam": (1e-3, 3e-3, 1e-2),
-    "adamw": (1e-3, 3e-3, 1e-2),
+    "adamw": tuning.GRIDS["adamw"],
     "lion": (3e-4, 1e-3, 3e-3),
-    "stacey": (3e-2, 1e-1, 3e-1),
+    "stacey": tuning.GRIDS["stacey"],
     "stacey_pp": (1e-2, 3e-2, 1e-1),
     "stacey_2p": (3e-1, 1e0, 3e0),
 }
@@ -28,11 +29,11 @@ LABELS = {
 BASELINES = ("sgd", "adam", "adamw", "lion")
 
 
-def _train_all(lab: Lab, problem: Problem, steps: int, fixed) -> tuple[dict[str, Arm], dict]:
+def _train_all(lab: Lab, problem: Problem, steps: int) -> tuple[dict[str, Arm], dict[str, float]]:
     """Each optimizer at its best rate, and their rates."""
     arms, rates = {}, {}
     for name, grid in GRIDS.items():
-        sweep = lab.sweep(problem, name, steps, **fixed.get(name, {}))
+        sweep = lab.sweep(problem, name, steps)
         rates[name] = lab.tune(LABELS[name], sweep, grid)
         arms[name] = lab.train(LABELS[name], sweep, rate=rates[name])
     return arms, rates
@@ -41,7 +42,7 @@ def _train_all(lab: Lab, problem: Problem, steps: int, fixed) -> tuple[dict[str,
 def stacey_text(lab: Lab) -> None:
     """STACEY on text: its variants against SGD, Adam, AdamW and Lion, p, and z_0."""
     text, steps = language(), 150
-    arms, rates = _train_all(lab, text, steps, {})
+    arms, rates = _train_all(lab, text, steps)
     for variant in ("stacey", "stacey_pp", "stacey_2p"):
         for base in BASELINES:
             lab.claim(
@@ -73,7 +74,7 @@ def stacey_text(lab: Lab) -> None:
 def stacey_images(lab: Lab) -> None:
     """STACEY on images: its variants against SGD, Adam, AdamW and Lion, at three times, and p."""
     digits, steps = images("resnet10-digits"), 100
-    arms, rates = _train_all(lab, digits, steps, {})
+    arms, rates = _train_all(lab, digits, steps)
     best = {  # of the four baselines, seed by seed
         "training": np.min([arms[name].training for name in BASELINES], axis=0),
         "accuracy": np.max([arms[name].measured["accuracy"] for name in BASELINES], axis=0),

@@ -17,19 +17,13 @@ from .data import Data, load
 from .errors import UserError
 from .hosts import Launch
 from .optimizers import OPTIMIZERS
-from .presets import SHAPES, Shape, get_recipe, get_setting
+from .presets import SHAPES, Recipe, Shape, get_recipe, get_setting
 from .sharding import MeshShape
 from .step import Losses, cross_entropy
 
 RESUMES = ("--resume", "--resume-from", "--resume-or-start")
 # Asked of one start, not of the run.
 OF_THE_START = ("resume", "resume_or_start", "resume_from", "dry_run", "cache", "launch")
-
-
-COUNTS = (
-    "steps", "batch_size", "sequence_length", "eval_every", "eval_sequences", "keep", "log_every",
-    "accumulate", "stop_after_bad_steps",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +33,10 @@ class RunConfig:
     module: ClassVar[str]  # of ``python -m``
     unit: ClassVar[str]  # what is counted, in the plural
     first_preset: ClassVar[str]
+    at_least_one: ClassVar[tuple[str, ...]] = (
+        "steps", "batch_size", "eval_every", "keep", "log_every", "accumulate",
+        "stop_after_bad_steps",
+    )  # fmt: skip
 
     preset: str
     """A paper's model and training setting; sets the defaults of all that follows."""
@@ -106,10 +104,34 @@ class RunConfig:
     def defaults(cls, preset: str, optimizer: str) -> Self:
         raise NotImplementedError
 
+    @classmethod
+    def of(
+        cls, preset: str, optimizer: str, shape: Any, setting: Any, recipe: Recipe, **more: Any
+    ) -> Self:
+        """By a paper's setting and its recipe for an optimizer; `more` is the kind's own."""
+        return cls(
+            preset=preset,
+            optimizer=optimizer,
+            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            clip=setting.clip if recipe.clip is None else recipe.clip,
+            schedule=setting.schedule,
+            warmup=setting.warmup,
+            final_fraction=setting.final_fraction,
+            batch_size=setting.batch_size,
+            data=setting.data,
+            eval_every=setting.eval_every,
+            save_every=setting.eval_every,
+            out=Path("runs") / f"{preset}-{optimizer}",
+            shape=shape,
+            **more,
+        )
+
     def check(self) -> None:
         """Raises `UserError` for what makes no sense."""
-        for key in COUNTS:
-            if getattr(self, key, 1) < 1:
+        for key in self.at_least_one:
+            if getattr(self, key) < 1:
                 raise UserError(f"--{key.replace('_', '-')} must be at least 1")
         for key in ("save_every", "learning_rate", "weight_decay", "clip", "peak_flops", "seed"):
             if not 0 <= getattr(self, key) < float("inf"):
@@ -165,6 +187,7 @@ class Config(RunConfig):
     module = "examples.pretrain.train"
     unit = "tokens"
     first_preset = "llama-nano"
+    at_least_one = (*RunConfig.at_least_one, "sequence_length", "eval_sequences")
 
     shape: tyro.conf.AvoidSubcommands[Shape]
     """The model's shape."""
@@ -181,7 +204,17 @@ class Config(RunConfig):
 
     @classmethod
     def defaults(cls, preset: str, optimizer: str) -> "Config":
-        return defaults(preset, optimizer)
+        setting, shape = get_setting(preset), SHAPES[preset]
+        return cls.of(
+            preset,
+            optimizer,
+            shape,
+            setting,
+            get_recipe(preset, optimizer),
+            steps=setting.steps_for(shape),
+            sequence_length=setting.sequence_length,
+            tokenizer=setting.tokenizer,
+        )
 
     @property
     def about(self) -> list[str]:
@@ -225,31 +258,6 @@ class Config(RunConfig):
 
 
 Kind = TypeVar("Kind", bound=RunConfig)
-
-
-def defaults(preset: str, optimizer: str) -> Config:
-    setting = get_setting(preset)
-    recipe = get_recipe(preset, optimizer)
-    return Config(
-        preset=preset,
-        optimizer=optimizer,
-        hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        clip=setting.clip if recipe.clip is None else recipe.clip,
-        schedule=setting.schedule,  # pyright: ignore[reportArgumentType]
-        warmup=setting.warmup,
-        final_fraction=setting.final_fraction,
-        steps=setting.steps_for(SHAPES[preset]),
-        batch_size=setting.batch_size,
-        sequence_length=setting.sequence_length,
-        data=setting.data,
-        tokenizer=setting.tokenizer,
-        eval_every=setting.eval_every,
-        save_every=setting.eval_every,
-        out=Path("runs") / f"{preset}-{optimizer}",
-        shape=SHAPES[preset],
-    )
 
 
 def parse(arguments: list[str], kind: type[Kind] = Config) -> Kind:

@@ -46,18 +46,23 @@ def mask_padding(logits: jax.Array, vocab: int) -> jax.Array:
 
 
 def check_shape(shape: Any) -> None:
-    """Raises `UserError` for sizes that make no model."""
+    """Raises `UserError` for sizes that make no language model."""
+    check_sizes(shape)
+    if shape.width % shape.heads:
+        raise UserError(f"{_flag(shape, 'width')} must be a multiple of {_flag(shape, 'heads')}")
+    if not 0 <= shape.dropout < 1:
+        raise UserError(f"{_flag(shape, 'dropout')} must be at least 0 and below 1")
 
-    def flag(name: str) -> str:
-        return f"--shape.{name.replace('_', '-')} {getattr(shape, name)}"
 
+def check_sizes(shape: Any) -> None:
+    """Raises `UserError` for whole numbers that are no sizes."""
     for field in dataclasses.fields(shape):
         if type(getattr(shape, field.name)) is int and getattr(shape, field.name) < 1:
-            raise UserError(f"{flag(field.name)} must be at least 1")
-    if shape.width % shape.heads:
-        raise UserError(f"{flag('width')} must be a multiple of {flag('heads')}")
-    if not 0 <= shape.dropout < 1:
-        raise UserError(f"{flag('dropout')} must be at least 0 and below 1")
+            raise UserError(f"{_flag(shape, field.name)} must be at least 1")
+
+
+def _flag(shape: Any, name: str) -> str:
+    return f"--shape.{name.replace('_', '-')} {getattr(shape, name)}"
 
 
 def project(equation: str, x: jax.Array, kernel: jax.Array, precision: Any = None) -> jax.Array:

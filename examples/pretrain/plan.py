@@ -28,7 +28,7 @@ from rich.progress import Progress
 
 from . import cli, runs, sharding
 from .collectives import Collective, collectives
-from .config import Config, defaults, parse
+from .config import Config, parse
 from .errors import UserError, one_line, shown_in_one_line
 from .files import write_whole
 from .hardware import in_bytes, tree_bytes
@@ -244,7 +244,7 @@ def table(options: Plan, config: Config, to: Path, console: Console) -> None:
     with Progress(console=console) as progress:
         cases = list(itertools.product(options.presets, options.optimizers))
         for preset, optimizer in progress.track(cases, description=f"for {options.topology}"):
-            default = defaults(preset, optimizer)
+            default = Config.defaults(preset, optimizer)
             shape = dataclasses.replace(default.shape, remat=config.shape.remat)
             case = dataclasses.replace(default, shape=shape, dtype=config.dtype, mesh=config.mesh)
             program = compile_for(options.topology, case)

@@ -11,6 +11,7 @@ import numpy as np
 import tyro
 from matplotlib.figure import Figure
 
+from .. import style
 from . import cli, logs
 from .errors import UserError
 
@@ -65,8 +66,7 @@ def plot(options: Plot) -> str:
     right.set_ylim(bottom=0.7 * min(bottoms))
     right.set_title("Size of the update", loc="left", size=10)
     for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color="#dddddd", lw=0.6)
+        style.clean(axes)
     try:
         figure.savefig(options.to)
     except (OSError, ValueError) as error:  # ValueError: a format it does not know

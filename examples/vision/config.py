@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -49,25 +48,8 @@ class VisionConfig(RunConfig):
             raise UserError(f"--optimizer takes {', '.join(NAMES)}, not {optimizer}")
         setting = SETTINGS[preset]
         recipe = setting.recipes.get(optimizer, Recipe(NANO_RATES[optimizer], 0.0))
-        return cls(
-            preset=preset,
-            optimizer=optimizer,
-            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            clip=setting.clip,
-            schedule=setting.schedule,  # pyright: ignore[reportArgumentType]
-            warmup=setting.warmup,
-            final_fraction=setting.final_fraction,
-            steps=setting.steps,
-            batch_size=setting.batch_size,
-            data=setting.data,
-            eval_every=setting.eval_every,
-            save_every=setting.eval_every,
-            out=Path("runs") / f"{preset}-{optimizer}",
-            shape=SHAPES[preset],
-            augment=setting.augment,
-        )
+        more = {"steps": setting.steps, "augment": setting.augment}
+        return cls.of(preset, optimizer, SHAPES[preset], setting, recipe, **more)
 
     @property
     def about(self) -> list[str]:

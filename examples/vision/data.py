@@ -147,5 +147,6 @@ def make(splits: Splits, augment: bool) -> Data:
         return elastic(examples, batch_size, shard_index, shard_count)
 
     count, test = (len(split["label"]) for split in (splits.train, splits.test))
-    summary = f"data: {splits.about}; {count:,} images, {test:,} for validation, hash "
-    return Data(None, splits.test, splits.hash, summary + splits.hash[:12], True, iterate)
+    found = splits.hash
+    summary = f"data: {splits.about}; {count:,} images, {test:,} for validation, hash {found[:12]}"
+    return Data(None, splits.test, found, summary, True, iterate)

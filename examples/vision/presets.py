@@ -1,7 +1,7 @@
 """The image models by name, and the papers' settings for them.
 
-What a paper does not print, `source` says. The digits' rates are the best of `resnet10-digits`, by
-factors of about 3 (`examples/claims/results`).
+What a paper does not print, `source` says. Of the digits' rates AdamW's was chosen, for
+`resnet10-digits` by factors of about 3 (`examples/claims/results`); the others are guesses.
 """
 
 import dataclasses

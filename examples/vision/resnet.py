@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ..pretrain.errors import UserError
+from ..pretrain.layers import check_sizes
 from .shapes import ImageShape
 
 
@@ -108,7 +109,7 @@ class ResNet(nnx.Module):
     """From images [image, y, x, colour] to float32 logits [image, class]."""
 
     def __init__(self, shape: ResNetShape, *, rngs: nnx.Rngs, dtype: Any = jnp.float32):
-        shape.check()
+        check_sizes(shape)
         if min(shape.depths) < 1:
             raise UserError("--shape.depths must all be at least 1")
         self.shape, self.dtype = shape, dtype

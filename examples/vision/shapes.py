@@ -2,8 +2,6 @@
 
 import dataclasses
 
-from ..pretrain.errors import UserError
-
 
 @dataclasses.dataclass(frozen=True)
 class ImageShape:
@@ -18,10 +16,3 @@ class ImageShape:
 
     stacked = False  # layers are a list
     random = False  # whether the loss draws random numbers
-
-    def check(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if type(value) is int and value < 1:
-                flag = field.name.replace("_", "-")
-                raise UserError(f"--shape.{flag} {value} must be at least 1")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from ..pretrain.layers import check_sizes
 from .shapes import ImageShape
 
 
@@ -33,7 +34,7 @@ class Vae(nnx.Module):
     """
 
     def __init__(self, shape: VaeShape, *, rngs: nnx.Rngs, dtype: Any = jnp.float32):
-        shape.check()
+        check_sizes(shape)
         pixels = shape.size**2 * shape.channels
         self.shape, self.dtype = shape, dtype
         self.encode = nnx.Linear(pixels, shape.width, rngs=rngs)

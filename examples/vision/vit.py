@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ..pretrain.errors import UserError
+from ..pretrain.layers import check_sizes
 from .shapes import ImageShape
 
 
@@ -50,7 +51,7 @@ class VisionTransformer(nnx.Module):
     """From images [image, y, x, colour] to float32 logits [image, class], through a class token."""
 
     def __init__(self, shape: VitShape, *, rngs: nnx.Rngs, dtype: Any = jnp.float32):
-        shape.check()
+        check_sizes(shape)
         if shape.size % shape.patch or shape.width % shape.heads:
             raise UserError(
                 f"--shape.patch {shape.patch} must divide --shape.size {shape.size}, and "
