@@ -58,6 +58,11 @@ def test_a_result_comes_back_from_its_file():
     assert list(again.tuned) == list(one.tuned)
 
 
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setattr(problems, "CACHE", tmp_path / "cache")
+
+
 @pytest.fixture
 def quickly(monkeypatch, tmp_path):
     """Training that takes no time, on a text of its own; returns what was trained."""

@@ -52,13 +52,6 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def no_compilation_cache_left():
-    """A run turns it on for its whole process."""
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hosts")

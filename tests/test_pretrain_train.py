@@ -14,13 +14,6 @@ from examples.pretrain.meter import Meter
 from examples.pretrain.runs import load_model, make_parts
 
 
-@pytest.fixture(autouse=True)
-def no_compilation_cache_left():
-    """A run turns it on for its whole process."""
-    yield
-    jax.config.update("jax_compilation_cache_dir", None)
-
-
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
     """Lines of random words: there is something to learn."""

@@ -145,7 +145,7 @@ def test_a_saved_dataset_of_images_is_read(tmp_path):
     ],
 )
 def test_bad_input_gets_one_line(arguments, said, capsys, tmp_path):
-    options = ["--mesh.fsdp", "1", "--out", str(tmp_path / "run")]
+    options = ["--mesh.fsdp", "1", "--out", str(tmp_path / "run"), "--cache", str(tmp_path)]
     with pytest.raises(SystemExit) as end:
         train.main([*options, *arguments], VisionConfig)
     error = capsys.readouterr().err
