@@ -6,6 +6,7 @@ trained beside them: differences between optimizers are taken seed by seed.
 """
 
 import contextlib
+import dataclasses
 import functools
 import os
 import time
@@ -23,7 +24,8 @@ from .pretrain.logs import Spikes
 from .pretrain.step import METRICS, Losses, init_state, make_step
 
 
-class Problem(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)  # by identity, since programs are kept for each
+class Problem:
     """What is trained, small enough to be trained many times."""
 
     about: dict[str, Any]  # whatever changes its results: data's hash, model, batch size
@@ -75,8 +77,9 @@ class Sweep:
         numbers = {key: jnp.array([n[key] for n, _ in padded], jnp.float32) for key in padded[0][0]}
         seeds = jnp.array([seed for _, seed in padded])
         batches = [self.problem.batches(seed, self.steps) for _, seed in padded]
-        start, advance, measure = self.programs(width, devices)
-        state = start(numbers, seeds)
+        init, measure = _shared_programs(self.problem, width, devices)
+        start, advance = self.programs(width, devices)
+        state = start(numbers, init(seeds))
         metrics, measured = [], [measure(state.params)]
         for begin in range(0, self.steps, self.every):
             end = min(begin + self.every, self.steps)
@@ -103,43 +106,52 @@ class Sweep:
         ]
 
     def _compile(self, width: int, devices: int):
-        problem, make = self.problem, self.make
-        mesh = Mesh(np.array(jax.devices()[:devices]), ("runs",))
-        at_once = width // devices
-
-        def spread(function, **options):
-            """Of single runs, to stacks of them that are shared out over the devices."""
-
-            def mapped(*stacks):
-                return jax.lax.map(
-                    lambda run: function(*run), stacks, batch_size=at_once if at_once > 1 else None
-                )
-
-            each = PartitionSpec("runs")
-            shared = jax.shard_map(
-                mapped, mesh=mesh, in_specs=each, out_specs=each, check_vma=False
-            )
-            return jax.jit(shared, **options)
-
-        def start(numbers, seed):
-            return init_state(problem.init(jax.random.key(seed)), make(**numbers)[0])
+        def start(numbers, params):
+            return init_state(params, self.make(**numbers)[0])
 
         def advance(numbers, seed, state, batches):
-            optimizer, schedule = make(**numbers)
+            optimizer, schedule = self.make(**numbers)
             step = make_step(
-                problem.losses,
+                self.problem.losses,
                 optimizer,
                 schedule,
                 seed=seed,
                 accumulate=1,
-                dropout=problem.random,
+                dropout=self.problem.random,
             )
             return jax.lax.scan(step, state, batches)
 
-        def measure(params):
-            return jax.tree.map(jnp.mean, problem.measure(params, problem.validation))
+        return (
+            _spread(start, width, devices, donate_argnums=1),
+            _spread(advance, width, devices, donate_argnums=2),
+        )
 
-        return spread(start), spread(advance, donate_argnums=2), spread(measure)
+
+@functools.cache
+def _shared_programs(problem: Problem, width: int, devices: int):
+    """What is the same for every optimizer: from seeds to weights, from weights to measures."""
+
+    def init(seed):
+        return problem.init(jax.random.key(seed))
+
+    def measure(params):
+        return jax.tree.map(jnp.mean, problem.measure(params, problem.validation))
+
+    return _spread(init, width, devices), _spread(measure, width, devices)
+
+
+def _spread(function: Callable[..., Any], width: int, devices: int, **options: Any):
+    """Of single runs, to stacks of them that are shared out over the devices."""
+    at_once = width // devices
+
+    def mapped(*stacks):
+        return jax.lax.map(
+            lambda run: function(*run), stacks, batch_size=at_once if at_once > 1 else None
+        )
+
+    mesh, each = Mesh(np.array(jax.devices()[:devices]), ("runs",)), PartitionSpec("runs")
+    shared = jax.shard_map(mapped, mesh=mesh, in_specs=each, out_specs=each, check_vma=False)
+    return jax.jit(shared, **options)
 
 
 def count_spikes(losses: Sequence[float]) -> int:

@@ -1,5 +1,6 @@
 """The studies of the papers' claims, their verdicts, and the table of what was found."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def tiny(*_, **__):
 @pytest.mark.parametrize("name", claims.STUDIES)
 def test_every_study_runs_for_ten_steps(name, monkeypatch):
     problem = tiny()
-    problem = problem._replace(validation={"x": problem.validation})
+    problem = dataclasses.replace(problem, validation={"x": problem.validation})
     for module in (ams, gradpower, s3, stacey):
         for kind in ("language", "images"):
             if hasattr(module, kind):

@@ -1,5 +1,6 @@
 """Sweeps, the choice of rates, and the statistics of pairs."""
 
+import dataclasses
 import functools
 import math
 
@@ -70,7 +71,7 @@ def test_a_run_does_not_depend_on_what_is_trained_beside_it():
 
 
 def test_a_loss_that_draws_random_numbers_draws_them_by_seed():
-    random = sweep(problem=PROBLEM._replace(random=True))
+    random = sweep(problem=dataclasses.replace(PROBLEM, random=True))
     a, other, again = random.run([({"rate": 0.0}, seed) for seed in (0, 1, 0)])
     assert a == again != other
     assert len({round(loss, 5) for loss in a.losses}) == 6  # of every step another
