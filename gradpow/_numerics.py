@@ -1,7 +1,8 @@
 """The array functions that the transforms share: signed powers, power means, guarded quotients.
 
 Everything is elementwise and keeps the type of its input. In float32 a power costs two
-transcendentals whatever the exponent, traced or not; in other types it is ``lax.pow``.
+transcendentals whatever the exponent, traced or not, and on CPU two polynomials; in other types it
+is ``lax.pow``.
 """
 
 import functools
@@ -115,11 +116,42 @@ def _float32_power(a: jax.Array, p: jax.Array) -> jax.Array:
     p_high = lax.bitcast_convert_type(lax.bitcast_convert_type(p, jnp.int32) & ~0xFFF, jnp.float32)
     k = jnp.round(p * e)
     f = (p_high * e - k) + (p - p_high) * e
-    y = jnp.exp(f * 0.6931472 + p * jnp.log(m))
+    y = lax.platform_dependent(f, p, m, cpu=_cheap_power_of_two, default=_power_of_two)
     # Two factors, since 2^k alone may leave the float range although y 2^k does not.
     k = jnp.clip(k, -252, 252).astype(jnp.int32)
     half = k >> 1
     return y * _exp2(half) * _exp2(k - half)
+
+
+def _power_of_two(f: jax.Array, p: jax.Array, m: jax.Array) -> jax.Array:
+    """2^f m^p."""
+    return jnp.exp(f * 0.6931472 + p * jnp.log(m))
+
+
+# log2(1 + x) = x L(x) for 1 + x in [1/sqrt 2, sqrt 2], and 2^x = 1 + x E(x) for x in [-1/2, 1/2]:
+# Chebyshev fits, which err by less than float32 rounds.
+LOG2 = (1.442695, -0.72134733, 0.48091061, -0.36070483, 0.28791832, -0.23892034, 0.21566986,
+        -0.20742104, 0.12614847)  # fmt: skip
+EXP2 = (0.6931472, 0.24022651, 0.05550357, 0.009618057, 0.0013390867, 0.00015461447)
+
+
+def _cheap_power_of_two(f: jax.Array, p: jax.Array, m: jax.Array) -> jax.Array:
+    """The same by multiplications, which XLA fuses into each loop that uses the power.
+
+    On CPU it would store a transcendental with several uses in an array of its own, and that costs
+    more than all else in an update. An accelerator has units for transcendentals.
+    """
+    x = f + p * ((m - 1) * _polynomial(LOG2, m - 1))
+    k = jnp.round(x)
+    y = 1 + (x - k) * _polynomial(EXP2, x - k)
+    return y * _exp2(jnp.clip(k, -126, 127).astype(jnp.int32))
+
+
+def _polynomial(coefficients: tuple[float, ...], x: jax.Array) -> jax.Array:
+    y = jnp.zeros_like(x)
+    for c in reversed(coefficients):
+        y = y * x + c
+    return y
 
 
 def _exp2(k: jax.Array) -> jax.Array:

@@ -11,10 +11,11 @@ from jax.sharding import SingleDeviceSharding
 from rich.console import Console
 
 from examples.pretrain import plan
-from examples.pretrain.collectives import Instruction, collectives, trip_count
+from examples.pretrain.collectives import collectives, trip_count
 from examples.pretrain.config import Config
 from examples.pretrain.counts import count
 from examples.pretrain.errors import UserError
+from examples.pretrain.hlo import Instruction
 from examples.pretrain.sharding import MeshShape
 
 needs_libtpu = pytest.mark.skipif(
@@ -228,7 +229,7 @@ def test_without_libtpu_the_command_says_what_to_install(monkeypatch):
     def absent(*_, **__):
         raise RuntimeError("no TPU library")
 
-    monkeypatch.setattr(plan.topologies, "get_topology_desc", absent)
+    monkeypatch.setattr(plan.absent.topologies, "get_topology_desc", absent)
     with pytest.raises(UserError, match=r"no TPU library; it needs pip install -e '.\[pods\]'"):
         plan.devices_of("v5e:2x2")
 

@@ -1,20 +1,16 @@
 """What devices send each other in a step, read off the compiled program.
 
-A program is text: computations of instructions, some of which call others. What a loop's body does
-counts as often as the loop turns, and an operation that the compiler has cut into a chain of pieces
-counts once.
+What a loop's body does counts as often as the loop turns, and an operation that the compiler has
+cut into a chain of pieces counts once.
 """
 
 import dataclasses
 import math
 import re
 from collections import defaultdict
-from typing import NamedTuple
 
-KINDS = "all-gather|all-reduce|reduce-scatter|all-to-all|ragged-all-to-all|collective-permute"
-WIDTHS = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s32": 4, "u32": 4, "f32": 4, "f64": 8}
-INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?([\w.-]+) = (.*?) ([a-z][\w-]*)\((.*)$")
-HEADER = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
+from .hlo import COLLECTIVE, WIDTHS, Computations, Instruction, operands, parse
+
 CALLED = re.compile(
     r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.-]+)"
     r"|branch_computations=\{([^}]*)\}"
@@ -37,23 +33,17 @@ class Collective:
         return share * self.size * self.times
 
 
-class Instruction(NamedTuple):
-    name: str
-    result: str
-    opcode: str
-    rest: str
-
-
 def collectives(program: str) -> list[Collective]:
     """Those of an optimised program, `compiled.as_text()`; scalars are left out."""
-    computations, entry = _parse(program)
+    computations, entry = parse(program)
     times = _times(computations, entry)
     found: dict[str, Collective] = {}
     for name, instructions in computations.items():
         for i in instructions:
-            kind = i.opcode.removesuffix("-start")
-            if not re.fullmatch(KINDS, kind) or not times[name]:
+            collective = COLLECTIVE.fullmatch(i.opcode)
+            if not collective or not times[name]:
                 continue
+            kind = collective[1]
             dtype, size = _moved(i)
             group = _group_size(i.rest)
             if kind == "reduce-scatter":
@@ -68,21 +58,6 @@ def collectives(program: str) -> list[Collective]:
             if size > 4:
                 found[key] = Collective(kind, dtype, size, group, count)
     return list(found.values())
-
-
-Computations = dict[str, list[Instruction]]
-
-
-def _parse(program: str) -> tuple[Computations, str]:
-    computations: Computations = {}
-    entry, current = "", []
-    for line in program.splitlines():
-        if header := HEADER.match(line):
-            current = computations.setdefault(header[2], [])
-            entry = header[2] if header[1] else entry
-        elif found := INSTRUCTION.match(line):
-            current.append(Instruction(*found.groups()))
-    return computations, entry
 
 
 def _times(computations: Computations, entry: str) -> dict[str, int]:
@@ -110,19 +85,15 @@ def trip_count(loop: Instruction, computations: Computations) -> int:
     )
     compare = next((i for i in condition.values() if "direction=LT" in i.rest), None)
     if compare:
-        counter, bound = (condition[operand] for operand in _operands(compare))
+        counter, bound = (condition[operand] for operand in operands(compare))
         index = int(_attribute(counter, "index"))
         *_, root = body.values()
-        following = body[_operands(root)[index]]
-        steps = [_constant(body[o]) for o in _operands(following)]
+        following = body[operands(root)[index]]
+        steps = [_constant(body[o]) for o in operands(following)]
         step = next((step for step in steps if step), 1)
         if end := _constant(bound):
             return -(-end // step)
     raise ValueError(f"cannot tell how often {loop.name} turns")
-
-
-def _operands(instruction: Instruction) -> list[str]:
-    return re.findall(r"%([\w.-]+)", instruction.rest.split("), ")[0])
 
 
 def _attribute(instruction: Instruction, name: str) -> str:

@@ -12,7 +12,6 @@ what fits; the speed is not known before a run.
 import dataclasses
 import functools
 import itertools
-import os
 import re
 import time
 from collections import Counter
@@ -22,14 +21,13 @@ from typing import Any
 
 import jax
 import tyro
-from jax.experimental import topologies
 from rich.console import Console
 from rich.progress import Progress
 
-from . import cli, runs, sharding
+from . import absent, cli, runs, sharding
 from .collectives import Collective, collectives
 from .config import Config, parse
-from .errors import UserError, one_line, shown_in_one_line
+from .errors import UserError, shown_in_one_line
 from .files import write_whole
 from .hardware import in_bytes, tree_bytes
 
@@ -89,24 +87,10 @@ class Program:
 
 
 def devices_of(topology: str) -> Any:
-    """The devices of a slice that need not be here."""
-    # libtpu otherwise asks the cloud's metadata server which machine this is, and refuses to load
-    # in two processes at once.
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
-    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
-    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    generation, _, shape = topology.partition(":")
+    generation = topology.partition(":")[0]
     if generation not in SLICES:
         raise UserError(f"--topology takes {', '.join(SLICES)} and a shape, not {topology}")
-    one_chip = {"chips_per_host_bounds": [1, 1, 1]} if shape == "1x1" else {}
-    try:
-        return topologies.get_topology_desc(topology, platform="tpu", **one_chip).devices
-    except Exception as error:  # libtpu is absent, or has no such slice
-        raise UserError(
-            f"--topology {topology}: {one_line(error)}; it needs pip install -e '.[pods]' and a "
-            "shape as in v5e:4x4"
-        ) from None
+    return absent.tpus(topology)
 
 
 def compile_for(topology: str, config: Config) -> Program:

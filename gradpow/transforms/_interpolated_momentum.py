@@ -6,7 +6,7 @@ import jax
 import optax
 
 from .._check import check
-from .._numerics import Scalar
+from .._numerics import Scalar, is_static
 
 
 class InterpolatedMomentumState(NamedTuple):
@@ -56,8 +56,13 @@ def interpolated_momentum(b1: Scalar = 0.9, b2: Scalar = 0.99) -> optax.Gradient
 
     def update(updates, state, params=None):
         del params
-        c = jax.tree.map(lambda m, u: b1 * m + (1 - b1) * u, state.m, updates)
         m = jax.tree.map(lambda m, u: b2 * m + (1 - b2) * u, state.m, updates)
+        if is_static(b1) and is_static(b2) and b1 < b2:
+            # The same c from the new m: then the old one is not read after the new one is written
+            # in its place, and XLA needs no copy of it on CPU. It takes m's weight b1 / b2 <= 1.
+            c = jax.tree.map(lambda m, u: b1 / b2 * m + (1 - b1 / b2) * u, m, updates)
+        else:
+            c = jax.tree.map(lambda m, u: b1 * m + (1 - b1) * u, state.m, updates)
         return c, InterpolatedMomentumState(m)
 
     return optax.GradientTransformation(init, update)

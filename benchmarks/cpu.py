@@ -1,0 +1,282 @@
+"""What each optimizer's step takes on this machine, beside optax's and PyTorch's AdamW.
+
+    pip install -e ".[pretrain]"               # and ".[torch]" for PyTorch beside them
+    python -m benchmarks.cpu                   # 25 million parameters in one leaf
+    python -m benchmarks.cpu --sizes 1e6 25e6 100e6 --trees one-leaf transformer 2000-leaves
+
+Each method takes turns with optax.adamw in one process, and the ratio of the two medians is what
+is shown: it says more than a time, which the machine's other work moves. Two numbers stand beside
+it, what the step would take if it only moved its bytes, and if it only computed. Writes cpu.json,
+cpu.md and cpu.png.
+"""
+
+import dataclasses
+import functools
+import importlib.util
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from examples import style
+from examples.pretrain import cli, runs
+from examples.pretrain.errors import UserError, shown_in_one_line
+from examples.pretrain.files import write_whole
+
+from . import trees
+from .display import progress_bar
+from .methods import METHODS, Make, chosen
+
+BASE = "optax.adamw"
+TREES = {
+    "one-leaf": trees.one_leaf,
+    "transformer": trees.transformer,
+    "2000-leaves": functools.partial(trees.many_leaves, count=2000),
+}
+IN_CACHE = 8192  # parameters that fit in a core's cache with their states
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Time optimizers side by side on this machine."""
+
+    sizes: tuple[float, ...] = (25e6,)
+    """Parameters."""
+    trees: tuple[str, ...] = ("one-leaf",)
+    """Their shapes: one-leaf, transformer, 2000-leaves."""
+    methods: tuple[str, ...] = tuple(METHODS)
+    """Optimizers; the beginning of a name stands for all that begin so."""
+    seconds: float = 4.0
+    """How long each pair takes turns; at least 7 times."""
+    out: Path = Path("runs/cpu")
+    """Folder for the results."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    tree: str
+    size: int
+    method: str
+    ratio: float  # of medians, to optax.adamw's
+    low: float  # of the ratios of single turns, the quartiles
+    high: float
+    ns: float  # a parameter
+    bytes_ns: float | None = None  # what moving the step's bytes takes, a parameter
+    work_ns: float | None = None  # what computing takes in the cache, shared by all cores
+
+
+class Step:
+    """A method's step on params of its own; called, it takes one."""
+
+    def __init__(self, tx: optax.GradientTransformation, params: Any, grads: Any):
+        self.grads = grads
+        self.params = jax.tree.map(jnp.copy, params)
+        self.state = jax.jit(tx.init)(self.params)
+
+        @functools.partial(jax.jit, donate_argnums=(0, 2))
+        def step(params, grads, state):
+            updates, state = tx.update(grads, state, params)
+            return optax.apply_updates(params, updates), state
+
+        self.step = step
+
+    def __call__(self) -> None:
+        self.params, self.state = self.step(self.params, self.grads, self.state)
+        jax.block_until_ready(self.params)
+
+
+def torch_steps(params: Any, grads: Any) -> dict[str, Callable[[], Callable[[], None]]]:
+    """PyTorch's AdamW and the Grams of the package pytorch-optimizer, where they are installed."""
+    if importlib.util.find_spec("torch") is None:
+        return {}
+    import numpy as np
+    import torch  # pyright: ignore[reportMissingImports]
+
+    torch.set_num_threads(os.cpu_count() or 1)
+
+    def step_of(make: Callable[[Any], Any]) -> Callable[[], None]:
+        leaves = []
+        for name, value in params.items():
+            leaf = torch.nn.Parameter(torch.from_numpy(np.array(value)))
+            leaf.grad = torch.from_numpy(np.array(grads[name]))
+            leaves.append(leaf)
+        return make(leaves).step
+
+    adamw = functools.partial(torch.optim.AdamW, lr=1e-3, betas=(0.9, 0.95), weight_decay=0.1)
+    found = {
+        "torch AdamW, foreach": lambda: step_of(lambda x: adamw(x, foreach=True)),
+        "torch AdamW, fused": lambda: step_of(lambda x: adamw(x, fused=True)),
+    }
+    if importlib.util.find_spec("pytorch_optimizer"):
+        from pytorch_optimizer import Grams  # pyright: ignore[reportMissingImports]
+
+        found["pytorch-optimizer Grams"] = lambda: step_of(lambda x: Grams(x, lr=1e-3))
+    return found
+
+
+def take_turns(one: Callable[[], None], other: Callable[[], None], seconds: float) -> list[Any]:
+    """Seconds of a step of each, in turns."""
+    for _ in range(3):  # the first compiles, the second finds the memory
+        one()
+        other()
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < 7 or time.perf_counter() < end:
+        a = time.perf_counter()
+        one()
+        b = time.perf_counter()
+        other()
+        times.append((b - a, time.perf_counter() - b))
+    return times
+
+
+def bytes_ns(states: int, size: int) -> float:
+    """What a step takes that moves the bytes of one with so many states, and only adds."""
+
+    @functools.partial(jax.jit, donate_argnums=(0, 2))
+    def step(p, g, kept):
+        return p + g, [x + g for x in kept]
+
+    p, g = jnp.zeros(size), jnp.ones(size)
+    kept = [jnp.zeros(size) + i for i in range(states)]
+    times = []
+    for _ in range(12):
+        clock = time.perf_counter()
+        p, kept = jax.block_until_ready(step(p, g, kept))
+        times.append(time.perf_counter() - clock)
+    return 1e9 * statistics.median(times[2:]) / size
+
+
+def work_ns(tx: optax.GradientTransformation) -> float:
+    """What a step takes within one core's cache, shared by all cores."""
+    params = trees.one_leaf(IN_CACHE)
+
+    @jax.jit
+    def steps(params):
+        def step(_, carry):
+            params, state = carry  # the params are their own gradients, which change
+            updates, state = tx.update(params, state, params)
+            return optax.apply_updates(params, updates), state
+
+        return jax.lax.fori_loop(0, 1000, step, (params, tx.init(params)))
+
+    times = []
+    for _ in range(6):
+        clock = time.perf_counter()
+        jax.block_until_ready(steps(params))
+        times.append(time.perf_counter() - clock)
+    return 1e9 * statistics.median(times[1:]) / 1000 / IN_CACHE / (os.cpu_count() or 1)
+
+
+def measure(
+    tree: str, size: int, makes: dict[str, Make], seconds: float, report: Callable[[str], None]
+) -> list[Row]:
+    params = TREES[tree](size)
+    count = sum(leaf.size for leaf in params.values())
+    grads = jax.tree.map(lambda x: 0.01 * x[::-1], params)
+    steps: dict[str, Callable[[], Callable[[], None]]] = {
+        name: functools.partial(Step, make(1e-3), params, grads) for name, make in makes.items()
+    }
+    base, rows = Step(METHODS[BASE](1e-3), params, grads), []
+    floor = functools.cache(lambda states: bytes_ns(states, count))
+    for name, make in {**steps, **torch_steps(params, grads)}.items():
+        report(f"{tree}, {size:.3g}: {name}")
+        times = take_turns(base, make(), seconds)
+        low, _, high = statistics.quantiles([b / a for a, b in times], n=4)
+        base_s, own_s = (statistics.median(t) for t in zip(*times, strict=True))
+        bounds = {}
+        if name in makes:
+            tx = makes[name](1e-3)
+            states = optax.tree.size(jax.eval_shape(tx.init, params)) // count
+            bounds = {"bytes_ns": floor(states), "work_ns": work_ns(tx)}
+        rows.append(
+            Row(tree, count, name, own_s / base_s, low, high, 1e9 * own_s / count, **bounds)
+        )
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    lines = []
+    for tree, size in dict.fromkeys((row.tree, row.size) for row in rows):
+        lines += [
+            f"**{tree}**, {size:,} parameters",
+            "",
+            "| optimizer | times optax.adamw (quartiles) | ns a parameter | its bytes alone | its "
+            "arithmetic alone |",
+            "|---|---|---|---|---|",
+        ]
+        for row in rows:
+            if (row.tree, row.size) == (tree, size):
+                alone = ["" if x is None else f"{x:.2f}" for x in (row.bytes_ns, row.work_ns)]
+                lines.append(
+                    f"| {row.method} | {row.ratio:.2f} ({row.low:.2f} - {row.high:.2f}) "
+                    f"| {row.ns:.2f} | {' | '.join(alone)} |"
+                )
+        lines.append("")
+    return "\n".join([*lines, EXPLANATION])
+
+
+EXPLANATION = (
+    "Each takes turns with optax.adamw in one process; the ratio is that of the medians. Its bytes "
+    "alone: a step that reads and writes the same arrays and adds once to each. Its arithmetic "
+    "alone: 8,192 parameters in one core's cache, divided by the cores."
+)
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Of the first tree and size: times optax.adamw, sorted."""
+    tree, size = rows[0].tree, rows[0].size
+    chosen = sorted((r for r in rows if (r.tree, r.size) == (tree, size)), key=lambda r: r.ratio)
+    figure = Figure(figsize=(8, 0.27 * len(chosen) + 1), dpi=200, layout="constrained")
+    axes = figure.subplots()
+    for i, row in enumerate(chosen):
+        color = "#999999" if row.method.startswith(("optax", "torch", "pytorch")) else "#0072B2"
+        axes.barh(i, row.ratio, color=color, height=0.7)
+        axes.text(row.ratio, i, f" {row.ratio:.2f}", va="center", fontsize=8)
+    axes.axvline(1, color="#444444", lw=0.8)
+    axes.set_yticks(range(len(chosen)), [row.method for row in chosen])
+    axes.invert_yaxis()
+    axes.set(xlabel=f"time of a step over optax.adamw's; {size:,} parameters, {tree}")
+    style.clean(axes)
+    axes.grid(visible=False)
+    figure.savefig(path)
+
+
+def run(options: Options, console: Console) -> list[Row]:
+    makes = chosen(options.methods)
+    cases = [(tree, int(size)) for tree in options.trees for size in options.sizes]
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=len(cases) * len(makes))
+
+        def report(what: str) -> None:
+            progress.update(task, advance=1, description=what)
+
+        return [row for case in cases for row in measure(*case, makes, options.seconds, report)]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    with shown_in_one_line("cpu"):
+        options, console = cli.parse(Options, "benchmarks.cpu", arguments), Console(soft_wrap=True)
+        for tree in options.trees:
+            if tree not in TREES:
+                raise UserError(f"--trees takes {', '.join(TREES)}, not {tree}")
+        rows = run(options, console)
+        options.out.mkdir(parents=True, exist_ok=True)
+        about = {"versions": runs.versions(), "machine": runs.machine()}
+        stored = {**about, "rows": [dataclasses.asdict(row) for row in rows]}
+        write_whole(options.out / "cpu.json", json.dumps(stored, indent=1) + "\n")
+        write_whole(options.out / "cpu.md", table(rows) + "\n")
+        draw(rows, options.out / "cpu.png")
+        console.print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
