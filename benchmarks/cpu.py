@@ -119,7 +119,10 @@ def torch_steps(params: Any, grads: Any) -> dict[str, Callable[[], Callable[[], 
     if importlib.util.find_spec("pytorch_optimizer"):
         from pytorch_optimizer import Grams  # pyright: ignore[reportMissingImports]
 
-        found["pytorch-optimizer Grams"] = lambda: step_of(lambda x: Grams(x, lr=1e-3))
+        found["pytorch-optimizer Grams"] = lambda: step_of(lambda x: Grams(x, weight_decay=0.1))
+        found["pytorch-optimizer Grams, foreach"] = lambda: step_of(
+            lambda x: Grams(x, weight_decay=0.1, foreach=True)
+        )
     return found
 
 
@@ -195,12 +198,17 @@ def measure(
         bounds = {}
         if name in makes:
             tx = makes[name](1e-3)
-            states = optax.tree.size(jax.eval_shape(tx.init, params)) // count
+            kept = jax.tree.leaves(jax.eval_shape(tx.init, params))
+            states = sum(leaf.size for leaf in kept) // count
             bounds = {"bytes_ns": floor(states), "work_ns": work_ns(tx)}
         rows.append(
             Row(tree, count, name, own_s / base_s, low, high, 1e9 * own_s / count, **bounds)
         )
     return rows
+
+
+def read(path: Path) -> list[Row]:
+    return [Row(**fields) for fields in json.loads(path.read_text())["rows"]]
 
 
 def table(rows: list[Row]) -> str:
@@ -229,6 +237,17 @@ EXPLANATION = (
     "alone: a step that reads and writes the same arrays and adds once to each. Its arithmetic "
     "alone: 8,192 parameters in one core's cache, divided by the cores."
 )
+
+
+def summary(rows: list[Row]) -> str:
+    """The ratios alone, a column a tree and size."""
+    cases = list(dict.fromkeys((row.tree, row.size) for row in rows))
+    head = " | ".join(f"{tree}, {size / 1e6:.3g}M" for tree, size in cases)
+    lines = [f"| optimizer | {head} |", "|---" * (len(cases) + 1) + "|"]
+    for name in dict.fromkeys(row.method for row in rows):
+        found = {(row.tree, row.size): row.ratio for row in rows if row.method == name}
+        lines.append(f"| {name} | {' | '.join(f'{found[case]:.2f}' for case in cases)} |")
+    return "\n".join(lines)
 
 
 def draw(rows: list[Row], path: Path) -> None:

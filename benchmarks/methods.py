@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 
 import gradpow
+from examples.pretrain.errors import UserError
 from gradpow.transforms import decay_stepped_weights
 
 Make = Callable[..., optax.GradientTransformation]
@@ -96,5 +97,8 @@ def in_pipeline(make: Make) -> optax.GradientTransformation:
 
 
 def chosen(names: tuple[str, ...]) -> dict[str, Make]:
-    """Those whose name begins with one of these."""
-    return {name: make for name, make in METHODS.items() if name.startswith(names)}
+    """Those whose name begins with one of these; raises `UserError` where none does."""
+    for name in names:
+        if not any(known.startswith(name) for known in METHODS):
+            raise UserError(f"--methods takes {'; '.join(METHODS)}, not {name}")
+    return {known: make for known, make in METHODS.items() if known.startswith(names)}

@@ -1,0 +1,128 @@
+"""How compilation and a step grow with the number of leaves, beside optax.adamw.
+
+    python -m benchmarks.growth
+    python -m benchmarks.growth --leaves 10 100 1000 --methods s3 grams
+
+A million parameters in all, in leaves of a few sizes. Writes growth.json, growth.md and growth.png.
+"""
+
+import dataclasses
+import json
+import statistics
+import time
+from pathlib import Path
+
+import jax
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from examples import style
+from examples.pretrain import cli, runs
+from examples.pretrain.errors import shown_in_one_line
+from examples.pretrain.files import write_whole
+
+from . import trees
+from .cpu import BASE, Step, take_turns
+from .display import look, progress_bar
+from .methods import METHODS, chosen
+
+SIZE = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Time compilation and steps over the number of leaves."""
+
+    leaves: tuple[int, ...] = (10, 100, 1000, 5000)
+    """Numbers of leaves."""
+    methods: tuple[str, ...] = (
+        "optax.adamw", "adampower", "s3, p=3", "stacey(p,2)", "grams", "cautious_adam",
+    )  # fmt: skip
+    """Optimizers; the beginning of a name stands for all that begin so."""
+    seconds: float = 2.0
+    """How long each takes turns with optax.adamw."""
+    out: Path = Path("runs/growth")
+    """Folder for the results."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    leaves: int
+    method: str
+    compile_s: float  # tracing included
+    step_ms: float
+    ratio: float  # of the steps' medians, to optax.adamw's
+
+
+def measure(leaves: int, name: str, base: Step, seconds: float) -> Row:
+    params = base.params
+    step = Step(METHODS[name](1e-3), params, base.grads)
+    clock = time.perf_counter()
+    step()
+    compiled = time.perf_counter() - clock
+    turns = take_turns(base, step, seconds)
+    base_s, own_s = (statistics.median(times) for times in zip(*turns, strict=True))
+    return Row(leaves, name, round(compiled, 2), round(1e3 * own_s, 3), round(own_s / base_s, 2))
+
+
+def read(path: Path) -> list[Row]:
+    return [Row(**fields) for fields in json.loads(path.read_text())["rows"]]
+
+
+def table(rows: list[Row]) -> str:
+    counts = list(dict.fromkeys(row.leaves for row in rows))
+    head = " | ".join(f"{count:,} leaves" for count in counts)
+    lines = [f"| optimizer | {head} |", "|---" * (len(counts) + 1) + "|"]
+    for name in dict.fromkeys(row.method for row in rows):
+        cells = [
+            f"{row.compile_s:.1f} s, {row.step_ms:.1f} ms, {row.ratio:.2f}"
+            for row in rows
+            if row.method == name
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "Compilation with tracing, a step, and the step over optax.adamw's of that tree."]
+    return "\n".join(lines)
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    figure = Figure(figsize=(8, 3.5), dpi=200, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name in dict.fromkeys(row.method for row in rows):
+        here = [row for row in rows if row.method == name]
+        line = {"color": look(name).color, "ls": look(name).dash, "marker": ".", "label": name}
+        left.loglog([row.leaves for row in here], [row.compile_s for row in here], **line)
+        right.loglog([row.leaves for row in here], [row.step_ms for row in here], **line)
+    left.set(xlabel="leaves", ylabel="compilation, s")
+    right.set(xlabel="leaves", ylabel="a step, ms")
+    for axes in (left, right):
+        style.clean(axes)
+    left.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    with shown_in_one_line("growth"):
+        options = cli.parse(Options, "benchmarks.growth", arguments)
+        console, rows = Console(soft_wrap=True), []
+        names = list(chosen(options.methods))
+        with progress_bar(console) as progress:
+            task = progress.add_task("", total=len(options.leaves) * len(names))
+            for leaves in options.leaves:
+                params = trees.many_leaves(SIZE, leaves)
+                grads = jax.tree.map(lambda x: 0.01 * x, params)
+                base = Step(METHODS[BASE](1e-3), params, grads)
+                for name in names:
+                    progress.update(task, description=f"{leaves} leaves: {name}")
+                    rows.append(measure(leaves, name, base, options.seconds))
+                    progress.advance(task)
+        options.out.mkdir(parents=True, exist_ok=True)
+        about = {"versions": runs.versions(), "machine": runs.machine()}
+        stored = {**about, "rows": [dataclasses.asdict(row) for row in rows]}
+        write_whole(options.out / "growth.json", json.dumps(stored, indent=1) + "\n")
+        write_whole(options.out / "growth.md", table(rows) + "\n")
+        draw(rows, options.out / "growth.png")
+        console.print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""The commands that measure speed and memory: what they compute, not how long it takes."""
+
+import importlib.util
+import json
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from benchmarks import cpu, growth, memory, pods, program, trees
+from benchmarks.methods import METHODS, REDUCING, in_pipeline
+from examples.pretrain import absent
+
+# Arrays of the parameter's shape that each method keeps.
+STATES = {
+    "optax.adamw": 2, "optax.lion": 1, "optax.sgd": 1, "sgdpower": 1, "adampower": 2,
+    "adagradpower": 1, "gradpower(lion)": 1, "s3, p=1": 2, "s3, p=2": 2, "s3, p=3": 2,
+    "s3, p=1.2": 2, "stacey(p,2)": 2, "stacey(p,p)": 2, "stacey(2,p)": 2, "lp_descent, p=3": 0,
+    "grams": 2, "ams(-0.5)": 2, "cautious_adam": 2, "cautious_lion": 1, "optax.contrib.muon": 1,
+    "muonpower": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_state_takes_four_bytes_an_array_and_two_in_low_precision(name):
+    make, states = METHODS[name], STATES[name]
+    # Muon keeps scalars beside its matrices.
+    assert memory.state_bytes(make, "float32 params") == pytest.approx(4 * states, abs=1e-4)
+    assert memory.state_bytes(make, "low_precision_state") == pytest.approx(2 * states, abs=1e-4)
+    in_bfloat16 = memory.state_bytes(make, "bfloat16 params")
+    assert in_bfloat16 == pytest.approx((2 if name.startswith("optax") else 4) * states, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in REDUCING])
+def test_a_pipeline_decays_matrices_alone(name):
+    params = {"matrix": np.ones((2, 2), np.float32), "vector": np.ones(2, np.float32)}
+    tx = in_pipeline(METHODS[name])
+    state, grads = tx.init(params), optax.tree.zeros_like(params)
+    for _ in range(3):  # the first rate is 0
+        updates, state = tx.update(grads, state, params)
+    assert np.all(updates["matrix"] < 0)
+    np.testing.assert_array_equal(updates["vector"], 0)
+
+
+def test_trees_are_of_the_size_that_was_asked_for():
+    for make in (trees.one_leaf, trees.transformer):
+        size = sum(leaf.size for leaf in make(25_000_000).values())
+        assert size == pytest.approx(25e6, rel=0.12)
+    leaves = trees.many_leaves(1_000_000, 1000)
+    assert len(leaves) == 1000
+    assert sum(leaf.size for leaf in leaves.values()) == pytest.approx(1e6, rel=0.1)
+
+
+PROGRAM = """
+%fused (p.0: f32[8,128], p.1: f32[8,128]) -> f32[8,128] {
+  %p.0 = f32[8,128]{1,0} parameter(0)
+  %p.1 = f32[8,128]{1,0} parameter(1)
+  %exp = f32[8,128]{1,0} exponential(%p.0)
+  ROOT %mul = f32[8,128]{1,0} multiply(%exp, %p.1)
+}
+
+ENTRY %main (a: f32[8,128], b: f32[8,128]) -> f32[8,128] {
+  %a = f32[8,128]{1,0} parameter(0)
+  %b = f32[8,128]{1,0} parameter(1)
+  %start = (f32[8,128]{1,0:S(1)}, f32[8,128]{1,0}, u32[]{:S(2)}) copy-start(%a)
+  %done = f32[8,128]{1,0:S(1)} copy-done(%start)
+  %all-reduce = s32[] all-reduce(%count), replica_groups={{0,1}}, to_apply=%add
+  ROOT %loop = f32[8,128]{1,0} fusion(%done, %b), kind=kLoop, calls=%fused
+}
+"""
+
+
+def test_a_program_is_charged_for_main_memory_once():
+    found = program.cost(PROGRAM, least=1024)
+    kilobytes4 = 4 * 8 * 128
+    # a is fetched by the copy, b by the loop.
+    assert (found.read, found.written) == (2 * kilobytes4, kilobytes4)
+    assert found.passes == 1
+    assert (found.collectives, found.exchanged) == (1, 4)
+    assert (found.transcendentals, found.operations) == (1024, 2048)
+
+
+def test_the_speed_command_writes_a_row_a_method(tmp_path, capsys):
+    cpu.main(
+        ["--sizes", "4096", "--trees", "one-leaf", "transformer", "--methods", "grams", "optax.a",
+         "--seconds", "0", "--out", str(tmp_path)]
+    )  # fmt: skip
+    rows = json.loads((tmp_path / "cpu.json").read_text())["rows"]
+    ours = [row for row in rows if row["work_ns"]]  # the rest is PyTorch's, where it is installed
+    assert {(row["tree"], row["method"]) for row in ours} == {
+        (tree, name) for tree in ("one-leaf", "transformer") for name in ("grams", "optax.adamw")
+    }
+    assert all(row["ratio"] > 0 for row in rows)
+    assert (tmp_path / "cpu.png").exists()
+    assert "times optax.adamw" in capsys.readouterr().out
+
+
+def test_the_growth_command_writes_a_row_a_method_and_number(tmp_path):
+    growth.main(
+        ["--leaves", "2", "5", "--methods", "s3, p=3", "--seconds", "0", "--out", str(tmp_path)]
+    )
+    rows = json.loads((tmp_path / "growth.json").read_text())["rows"]
+    assert [(row["leaves"], row["method"]) for row in rows] == [(2, "s3, p=3"), (5, "s3, p=3")]
+    assert (tmp_path / "growth.png").exists()
+
+
+def test_programs_that_are_there_are_not_compiled_again(tmp_path, monkeypatch, capsys):
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu, the TPU compiler, is not installed: pip install 'gradpow[pods]'")
+    arguments = ["--targets", "v5e:4x4", "--methods", "lp_descent", "--out", str(tmp_path)]
+    pods.main(arguments)
+    first = capsys.readouterr().out
+    monkeypatch.setattr(pods, "measure", None)
+    pods.main(arguments)
+    assert first.split("**", 1)[1] == capsys.readouterr().out.split("**", 1)[1]
+
+
+def test_a_target_that_cannot_be_had_is_left_out_with_a_line(tmp_path, monkeypatch, capsys):
+    def absent_plugin(*_, **__):
+        raise NotImplementedError("no such plugin")
+
+    monkeypatch.setattr(absent.topologies, "get_topology_desc", absent_plugin)
+    with pytest.raises(SystemExit):
+        pods.main(["--targets", "h100", "--out", str(tmp_path)])
+    said = capsys.readouterr()
+    assert "left out: h100: no such plugin; it needs pip install -e '.[h100]'" in said.out
+    assert "nothing could be compiled" in said.err
+
+
+@pytest.mark.parametrize("command", [cpu, pods, growth])
+def test_an_unknown_method_gets_one_line(command, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["--methods", "sophia", "--out", str(tmp_path)])
+    assert "not sophia" in capsys.readouterr().err
+
+
+def test_a_step_of_the_benchmark_is_the_optimizers():
+    params, grads = trees.one_leaf(16), trees.one_leaf(16)
+    step = cpu.Step(METHODS["optax.sgd"](1e-3), params, grads)
+    step()
+    expected = params["leaf"] - 1e-3 * grads["leaf"]
+    np.testing.assert_allclose(step.params["leaf"], expected * (1 - 1e-4), rtol=1e-5)
+    assert jax.tree.structure(step.params) == jax.tree.structure(params)
