@@ -259,7 +259,7 @@ def draw(rows: list[Row], path: Path) -> None:
     for i, row in enumerate(chosen):
         color = "#999999" if row.method.startswith(("optax", "torch", "pytorch")) else "#0072B2"
         axes.barh(i, row.ratio, color=color, height=0.7)
-        axes.text(row.ratio, i, f" {row.ratio:.2f}", va="center", fontsize=8)
+        axes.text(max(row.ratio, 1), i, f" {row.ratio:.2f}", va="center", fontsize=8)
     axes.axvline(1, color="#444444", lw=0.8)
     axes.set_yticks(range(len(chosen)), [row.method for row in chosen])
     axes.invert_yaxis()

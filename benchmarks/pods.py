@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, StrMethodFormatter
 from rich.console import Console
 
 from examples import style
@@ -135,6 +136,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join([*lines, EXPLANATION])
 
 
+TICKS = (1, 1.2, 1.5, 2, 3, 5, 8, 12)
 EXPLANATION = (
     "Traffic: bytes that a device's step reads from and writes to its main memory, over the bytes "
     "of reading params, gradients and states once and writing params and states once. Temporaries: "
@@ -178,6 +180,7 @@ def draw(rows: list[Row], path: Path) -> None:
         figsize=(3.2 * len(kinds) + 1.5, 0.24 * len(names) + 1.2), dpi=200, layout="constrained"
     )
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    most = 1.1 * max(1.5, *(row.step.traffic for row in rows))
     for axes, kind in zip(panels, kinds, strict=True):
         for i, target in enumerate(targets):
             here = [row for row in rows if (row.tree, row.target) == (kind, target)]
@@ -185,7 +188,10 @@ def draw(rows: list[Row], path: Path) -> None:
             traffic = [row.step.traffic for row in here]
             axes.plot(traffic, heights, ".", ms=4, color=f"C{i}", label=target)
         axes.axvline(1, color="#444444", lw=0.8)
-        axes.set(title=kind, xlabel="memory traffic over the ideal", xscale="log")
+        axes.set(title=kind, xlabel="memory traffic over the ideal", xscale="log", xlim=(0.9, most))
+        axes.set_xticks(TICKS[: sum(tick < most for tick in TICKS)])
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
         style.clean(axes)
     panels[0].set_yticks(range(len(names)), names)
     panels[0].invert_yaxis()
