@@ -13,7 +13,6 @@ cpu.md and cpu.png.
 import dataclasses
 import functools
 import importlib.util
-import json
 import os
 import statistics
 import time
@@ -28,13 +27,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from examples import style
-from examples.pretrain import cli, runs
+from examples.pretrain import cli
 from examples.pretrain.errors import UserError, shown_in_one_line
-from examples.pretrain.files import write_whole
+from examples.progress import progress_bar
 
 from . import trees
-from .display import progress_bar
-from .methods import METHODS, Make, chosen
+from .display import save
+from .methods import METHODS, Make, chosen, step_of
 
 BASE = "optax.adamw"
 TREES = {
@@ -81,13 +80,7 @@ class Step:
         self.grads = grads
         self.params = jax.tree.map(jnp.copy, params)
         self.state = jax.jit(tx.init)(self.params)
-
-        @functools.partial(jax.jit, donate_argnums=(0, 2))
-        def step(params, grads, state):
-            updates, state = tx.update(grads, state, params)
-            return optax.apply_updates(params, updates), state
-
-        self.step = step
+        self.step = jax.jit(step_of(tx), donate_argnums=(0, 2))
 
     def __call__(self) -> None:
         self.params, self.state = self.step(self.params, self.grads, self.state)
@@ -160,16 +153,13 @@ def bytes_ns(states: int, size: int) -> float:
 
 def work_ns(tx: optax.GradientTransformation) -> float:
     """What a step takes within one core's cache, shared by all cores."""
-    params = trees.one_leaf(IN_CACHE)
+    params, step = trees.one_leaf(IN_CACHE), step_of(tx)
 
     @jax.jit
     def steps(params):
-        def step(_, carry):
-            params, state = carry  # the params are their own gradients, which change
-            updates, state = tx.update(params, state, params)
-            return optax.apply_updates(params, updates), state
-
-        return jax.lax.fori_loop(0, 1000, step, (params, tx.init(params)))
+        # The params are their own gradients, which change: none of the work can be done once.
+        start = (params, tx.init(params))
+        return jax.lax.fori_loop(0, 1000, lambda _, carry: step(carry[0], *carry), start)
 
     times = []
     for _ in range(6):
@@ -207,10 +197,6 @@ def measure(
     return rows
 
 
-def read(path: Path) -> list[Row]:
-    return [Row(**fields) for fields in json.loads(path.read_text())["rows"]]
-
-
 def table(rows: list[Row]) -> str:
     lines = []
     for tree, size in dict.fromkeys((row.tree, row.size) for row in rows):
@@ -237,17 +223,6 @@ EXPLANATION = (
     "alone: a step that reads and writes the same arrays and adds once to each. Its arithmetic "
     "alone: 8,192 parameters in one core's cache, divided by the cores."
 )
-
-
-def summary(rows: list[Row]) -> str:
-    """The ratios alone, a column a tree and size."""
-    cases = list(dict.fromkeys((row.tree, row.size) for row in rows))
-    head = " | ".join(f"{tree}, {size / 1e6:.3g}M" for tree, size in cases)
-    lines = [f"| optimizer | {head} |", "|---" * (len(cases) + 1) + "|"]
-    for name in dict.fromkeys(row.method for row in rows):
-        found = {(row.tree, row.size): row.ratio for row in rows if row.method == name}
-        lines.append(f"| {name} | {' | '.join(f'{found[case]:.2f}' for case in cases)} |")
-    return "\n".join(lines)
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -288,11 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
             if tree not in TREES:
                 raise UserError(f"--trees takes {', '.join(TREES)}, not {tree}")
         rows = run(options, console)
-        options.out.mkdir(parents=True, exist_ok=True)
-        about = {"versions": runs.versions(), "machine": runs.machine()}
-        stored = {**about, "rows": [dataclasses.asdict(row) for row in rows]}
-        write_whole(options.out / "cpu.json", json.dumps(stored, indent=1) + "\n")
-        write_whole(options.out / "cpu.md", table(rows) + "\n")
+        save(options.out / "cpu", rows, table(rows))
         draw(rows, options.out / "cpu.png")
         console.print(table(rows))
 

@@ -1,10 +1,14 @@
-"""What the benchmarks' command lines show while they run, and how a method looks in pictures."""
+"""What the benchmarks write, and how a method looks in pictures."""
 
+import dataclasses
+import json
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from examples.pretrain import runs
+from examples.pretrain.files import write_whole
 from examples.style import LOOKS, Look
 
 
@@ -14,12 +18,10 @@ def look(method: str) -> Look:
     return LOOKS.get(name, Look(method, "#999999"))
 
 
-def progress_bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        speed_estimate_period=600,
-    )
+def save(path: Path, rows: Sequence[Any], table: str) -> None:
+    """Rows as path.json, with what they rest on, and their table as path.md."""
+    about = {"versions": runs.versions(), "machine": runs.machine()}
+    stored = about | {"rows": [dataclasses.asdict(row) for row in rows]}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path.with_suffix(".json"), json.dumps(stored, indent=1) + "\n")
+    write_whole(path.with_suffix(".md"), table + "\n")

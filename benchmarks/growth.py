@@ -7,7 +7,6 @@ A million parameters in all, in leaves of a few sizes. Writes growth.json, growt
 """
 
 import dataclasses
-import json
 import statistics
 import time
 from pathlib import Path
@@ -17,13 +16,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from examples import style
-from examples.pretrain import cli, runs
+from examples.pretrain import cli
 from examples.pretrain.errors import shown_in_one_line
-from examples.pretrain.files import write_whole
+from examples.progress import progress_bar
 
 from . import trees
 from .cpu import BASE, Step, take_turns
-from .display import look, progress_bar
+from .display import look, save
 from .methods import METHODS, chosen
 
 SIZE = 1_000_000
@@ -63,10 +62,6 @@ def measure(leaves: int, name: str, base: Step, seconds: float) -> Row:
     turns = take_turns(base, step, seconds)
     base_s, own_s = (statistics.median(times) for times in zip(*turns, strict=True))
     return Row(leaves, name, round(compiled, 2), round(1e3 * own_s, 3), round(own_s / base_s, 2))
-
-
-def read(path: Path) -> list[Row]:
-    return [Row(**fields) for fields in json.loads(path.read_text())["rows"]]
 
 
 def table(rows: list[Row]) -> str:
@@ -115,11 +110,7 @@ def main(arguments: list[str] | None = None) -> None:
                     progress.update(task, description=f"{leaves} leaves: {name}")
                     rows.append(measure(leaves, name, base, options.seconds))
                     progress.advance(task)
-        options.out.mkdir(parents=True, exist_ok=True)
-        about = {"versions": runs.versions(), "machine": runs.machine()}
-        stored = {**about, "rows": [dataclasses.asdict(row) for row in rows]}
-        write_whole(options.out / "growth.json", json.dumps(stored, indent=1) + "\n")
-        write_whole(options.out / "growth.md", table(rows) + "\n")
+        save(options.out / "growth", rows, table(rows))
         draw(rows, options.out / "growth.png")
         console.print(table(rows))
 

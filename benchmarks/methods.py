@@ -73,6 +73,16 @@ REDUCING: dict[str, Make] = {
 METHODS = {**OPTAX, **ELEMENTWISE, **REDUCING}
 
 
+def step_of(tx: optax.GradientTransformation) -> Callable[..., Any]:
+    """From params, gradients and state to new params and state."""
+
+    def step(params, grads, state):
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return step
+
+
 def in_pipeline(make: Make) -> optax.GradientTransformation:
     """As people embed it: in a partition, with a schedule, a decay mask and injected numbers."""
     schedule = optax.warmup_cosine_decay_schedule(0.0, 1e-3, 100, 1000)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from matplotlib.figure import Figure
@@ -26,11 +25,13 @@ from rich.console import Console
 from examples import style
 from examples.pretrain import absent, cli, runs
 from examples.pretrain.errors import UserError, shown_in_one_line
-from examples.pretrain.files import write_whole
+from examples.pretrain.hardware import tree_bytes
+from examples.pretrain.sharding import MeshShape, make_mesh, place
+from examples.progress import progress_bar
 
 from . import trees
-from .display import progress_bar
-from .methods import METHODS, REDUCING, chosen, in_pipeline
+from .display import save
+from .methods import METHODS, REDUCING, chosen, in_pipeline, step_of
 from .program import Cost, cost
 
 TPUS = ("v4:2x2x1", "v5e:4x4", "v5e:16x16", "v5p:2x2x1", "v6e:4x4", "tpu7x:2x2x1")
@@ -58,6 +59,8 @@ class Step:
     leaves: int
     state: int  # bytes of the optimizer's arrays
     cost: Cost
+    donated: int  # bytes of results in their arguments' place
+    reserved: int  # bytes beside arguments and results, also on the chip
     seconds: float  # of compilation
 
     @property
@@ -85,25 +88,25 @@ class Row:
 
 
 def mesh_of(target: str) -> Mesh:
-    devices = absent.h100() if target == "h100" else absent.tpus(target)
-    return Mesh(np.array(devices), ("fsdp",))
+    return make_mesh(MeshShape(), absent.h100() if target == "h100" else absent.tpus(target))
 
 
 def measure(tx: optax.GradientTransformation, params: dict[str, Any], mesh: Mesh) -> Step:
-    state = trees.state_of(tx, params, mesh)
-
-    def step(params, grads, state):
-        updates, state = tx.update(grads, state, params)
-        return optax.apply_updates(params, updates), state
-
+    state = place(jax.eval_shape(tx.init, params), mesh)
     clock = time.perf_counter()
-    program = jax.jit(step, donate_argnums=(0, 2)).lower(params, params, state).compile()
+    lowered = jax.jit(step_of(tx), donate_argnums=(0, 2)).lower(params, params, state)
+    step: Any = lowered.compile()
     seconds = round(time.perf_counter() - clock, 2)
-    sizes = [trees.local_size(leaf) for leaf in params.values()]
-    arrays = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim]
-    kept = sum(leaf.dtype.itemsize * trees.local_size(leaf) for leaf in arrays)
-    found = cost(program.as_text() or "", min(sizes))
-    return Step(sum(sizes), len(sizes), kept, found, seconds)
+    memory = step.memory_analysis()
+    return Step(
+        parameters=tree_bytes(params) // 4,
+        leaves=len(params),
+        state=tree_bytes([leaf for leaf in jax.tree.leaves(state) if leaf.ndim]),
+        cost=cost(step.as_text(), min(map(tree_bytes, params.values())) // 4),
+        donated=memory.alias_size_in_bytes,
+        reserved=memory.temp_size_in_bytes,
+        seconds=seconds,
+    )
 
 
 HEADS = (
@@ -156,21 +159,6 @@ def _cells(step: Step) -> str:
     )
 
 
-def summary(rows: list[Row]) -> str:
-    """Traffic over the ideal on every target: of LLaMA 66M, two huge leaves, and in a pipeline."""
-    targets = list(dict.fromkeys(row.target for row in rows))
-    lines = [f"| optimizer | {' | '.join(targets)} |", "|---" * (len(targets) + 1) + "|"]
-    for name in dict.fromkeys(row.method for row in rows):
-        cells = [
-            ", ".join(
-                f"{row.step.traffic:.2f}" for row in rows if (row.method, row.target) == (name, t)
-            )
-            for t in targets
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def draw(rows: list[Row], path: Path) -> None:
     """Traffic over the ideal, a row a method, a panel a tree; targets side by side as dots."""
     kinds = list(dict.fromkeys(row.tree for row in rows))
@@ -207,12 +195,6 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
-def write(rows: list[Row], folder: Path) -> None:
-    stored = {"versions": runs.versions(), "rows": [dataclasses.asdict(row) for row in rows]}
-    write_whole(folder / "pods.json", json.dumps(stored, indent=1) + "\n")
-    write_whole(folder / "pods.md", table(rows) + "\n")
-
-
 def _order(row: Row) -> tuple[int, ...]:
     places = (TARGETS, [*trees.TREES, PIPELINE], list(METHODS))
     found = (row.target, row.tree, row.method)
@@ -246,11 +228,10 @@ def run(options: Options, console: Console) -> list[Row]:
             progress.update(task, description=f"{target}, {tree}: {name}")
             params = trees.TREES[tree.removesuffix(" in a pipeline")](mesh)
             tx = in_pipeline(METHODS[name]) if tree == PIPELINE else METHODS[name](1e-3)
-            chips = len({tuple(getattr(d, "coords", (d.id,))) for d in mesh.devices.flat})
-            step = measure(tx, params, mesh)
-            rows.append(Row(target, tree, name, mesh.size, mesh.size // chips, step))
+            a_chip = mesh.size // absent.chips(mesh.devices.flat)
+            rows.append(Row(target, tree, name, mesh.size, a_chip, measure(tx, params, mesh)))
             rows.sort(key=_order)
-            write(rows, options.out)
+            save(path, rows, table(rows))
             progress.advance(task)
     return rows
 
@@ -258,7 +239,6 @@ def run(options: Options, console: Console) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("pods"):
         options, console = cli.parse(Options, "benchmarks.pods", arguments), Console(soft_wrap=True)
-        options.out.mkdir(parents=True, exist_ok=True)
         rows = run(options, console)
         if not rows:
             raise UserError("nothing could be compiled")

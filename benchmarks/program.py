@@ -6,12 +6,18 @@ and writes to it; what stays on the chip is free.
 """
 
 import functools
-import math
-import re
 from typing import NamedTuple
 
 from examples.pretrain.collectives import trip_count
-from examples.pretrain.hlo import COLLECTIVE, WIDTHS, Computations, Instruction, operands, parse
+from examples.pretrain.hlo import (
+    COLLECTIVE,
+    Computations,
+    Instruction,
+    arrays,
+    attribute,
+    operands,
+    parse,
+)
 
 # Instructions that only name a value, and those that in a loop's body compute nothing.
 NAMES = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "after-all"}
@@ -37,12 +43,6 @@ class Cost(NamedTuple):
         return Cost(*(a + times * b for a, b in zip(self, other, strict=True)))
 
 
-class Array(NamedTuple):
-    size: int  # elements
-    bytes: int
-    on_chip: bool
-
-
 def cost(text: str, least: int) -> Cost:
     """Of a program's text; loops over arrays smaller than `least` elements are no passes."""
     computations, entry = parse(text)
@@ -52,9 +52,9 @@ def cost(text: str, least: int) -> Cost:
         total, types = Cost(), {i.name: i.result for i in computations[name]}
         for i in computations[name]:
             if i.opcode == "while":
-                total = total.plus(of(_called(i, "body")), trip_count(i, computations))
+                total = total.plus(of(attribute(i, "body")), trip_count(i, computations))
             elif i.opcode == "call":
-                total = total.plus(of(_called(i, "to_apply")))
+                total = total.plus(of(attribute(i, "to_apply")))
             elif COLLECTIVE.fullmatch(i.opcode):
                 exchanged = sum(a.bytes for a in arrays(i.result))
                 total = total.plus(Cost(collectives=1, exchanged=exchanged))
@@ -63,21 +63,6 @@ def cost(text: str, least: int) -> Cost:
         return total
 
     return of(entry)
-
-
-def arrays(result: str) -> list[Array]:
-    """Of the type of a value; memory space 5 is the host's, others beside 0 are on the chip."""
-    found = []
-    for dtype, shape, layout in re.findall(r"(\w+)\[([\d,]*)\](\{[^}]*\})?", result):
-        size = math.prod(int(n) for n in shape.split(",") if n)
-        on_chip = re.search(r"S\([^05]\)", layout) is not None
-        found.append(Array(size, WIDTHS.get(dtype, 4) * size, on_chip))
-    return found
-
-
-def _called(instruction: Instruction, role: str) -> str:
-    found = re.search(rf"{role}=%?([\w.-]+)", instruction.rest)
-    return found[1] if found else ""
 
 
 def _moves(i: Instruction, types: dict[str, str], least: int) -> Cost:
@@ -104,7 +89,7 @@ def _moves(i: Instruction, types: dict[str, str], least: int) -> Cost:
 
 def _work(i: Instruction, computations: Computations) -> Cost:
     """Elementwise operations of an instruction, or of what a fusion is made of."""
-    if called := _called(i, "calls"):
+    if called := attribute(i, "calls"):
         total = Cost()
         for inner in computations.get(called, ()):
             total = total.plus(_work(inner, computations))

@@ -1,17 +1,16 @@
 """Parameters to update: abstract ones with their sharding, and real ones for this machine."""
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
 from examples.pretrain.counts import abstract_params
 from examples.pretrain.names import name_of
 from examples.pretrain.presets import SHAPES
-from examples.pretrain.sharding import logical_axes, spec
+from examples.pretrain.sharding import place
 
 HUGE = 2**26  # elements of one leaf on each device: 256 MB, twice what a TPU holds on its chip
 
@@ -20,48 +19,29 @@ def llama(mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
     """LLaMA 66M as 75 leaves, its layers apart, shared out by FSDP."""
     leaves = {}
     for path, leaf in jax.tree.leaves_with_path(abstract_params(SHAPES["llama-66m"])):
-        name, axes = name_of(path), logical_axes(name_of(path), leaf.ndim)
+        name = name_of(path)
         if name.startswith("layers/"):
-            for layer in range(leaf.shape[0]):
-                leaves[f"{layer}/{name}"] = _abstract(leaf.shape[1:], axes[1:], mesh)
+            one = jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)
+            leaves |= {f"{layer}/{name}": one for layer in range(leaf.shape[0])}
         else:
-            leaves[name] = _abstract(leaf.shape, axes, mesh)
-    return leaves
+            leaves[name] = leaf
+    return place(leaves, mesh)
 
 
 def huge(mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
-    """Two leaves of which no device can hold its part on the chip."""
-    # Of different shapes, because XLA may merge the loops over equal ones.
+    """Two leaves, shared out by FSDP, of which no device can hold its part on the chip."""
     rows = 8192 * mesh.size
-    return {
-        "tall": _abstract((rows, HUGE // 8192), ("embed", None), mesh),
-        "wide": _abstract((HUGE // 4096, rows // 2), (None, "embed"), mesh),
+    # Of different shapes, because XLA may merge the loops over equal ones.
+    shapes = {
+        "up_proj/kernel": (rows, HUGE // 8192),
+        "down_proj/kernel": (HUGE // 4096, rows // 2),
     }
+    return place(
+        {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in shapes.items()}, mesh
+    )
 
 
 TREES = {"llama-66m": llama, "two huge leaves": huge}
-
-
-def _abstract(shape: Any, axes: Any, mesh: Mesh) -> jax.ShapeDtypeStruct:
-    sharding = NamedSharding(mesh, spec(axes, shape, mesh))
-    return jax.ShapeDtypeStruct(shape, jnp.float32, sharding=sharding)
-
-
-def state_of(tx: Any, params: Any, mesh: Mesh) -> Any:
-    """The abstract state of an optimizer, each array shared out as the parameter that it is for."""
-
-    def put(path, leaf):
-        names = [key.key for key in path if getattr(key, "key", None) in params]
-        like = names and leaf.shape == params[names[-1]].shape
-        sharding = params[names[-1]].sharding if like else NamedSharding(mesh, PartitionSpec())
-        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-    return jax.tree.map_with_path(put, jax.eval_shape(tx.init, params))
-
-
-def local_size(leaf: jax.ShapeDtypeStruct) -> int:
-    assert leaf.sharding is not None
-    return math.prod(leaf.sharding.shard_shape(leaf.shape))
 
 
 def one_leaf(size: int) -> dict[str, jax.Array]:

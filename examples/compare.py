@@ -19,13 +19,14 @@ from typing import Any
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from . import comparison, problems, sweep
 from .comparison import Result
 from .pretrain import cli, runs
 from .pretrain.errors import UserError, shown_in_one_line
 from .pretrain.files import write_whole
+from .progress import progress_bar
 from .tuning import GRIDS
 
 MODELS = ("llama-nano", "qwen2moe-nano", "gpt2-nano")
@@ -164,8 +165,7 @@ def compare(config: Config, console: Console) -> int:
     if len(waiting) < len(results):
         console.print(f"kept from before: {', '.join(n for n in results if n not in waiting)}")
     status = 0
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+    with progress_bar(console) as progress:
         bar = Bar(progress, config, waiting)
         try:
             for index, name in enumerate(waiting):

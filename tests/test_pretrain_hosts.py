@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from ports import free_port
 from rich.console import Console
 
 from examples.pretrain import hosts, logs, train
@@ -120,12 +120,6 @@ def no_process_left():
         process.wait()
         process.output.close()
     STARTED.clear()
-
-
-def free_port():
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        return str(free.getsockname()[1])
 
 
 def begin_pair(*arguments):

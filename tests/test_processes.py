@@ -1,6 +1,5 @@
 """The same bits on one device, on eight, and on two processes of four."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cases import assert_close
+from ports import free_port
 from process_worker import CASES
 
 WORKER = Path(__file__).with_name("process_worker.py")
@@ -20,9 +20,7 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     started = []
     for name, (processes, devices) in LAYOUTS.items():
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         for process in range(processes):
             command = [sys.executable, WORKER, folder / name, port, process, processes, devices]
             started.append(

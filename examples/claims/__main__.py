@@ -17,12 +17,12 @@ from typing import Any
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .. import problems, sweep
 from ..pretrain import cli, runs
 from ..pretrain.errors import UserError, shown_in_one_line
 from ..pretrain.files import write_whole
+from ..progress import progress_bar
 from . import ams, gradpower, s3, stacey, verdicts
 from .lab import Lab
 
@@ -53,8 +53,7 @@ def run(name: str, options: Options, console: Console) -> dict[str, Any]:
     planned = Lab(options.seeds, options.smoke, None)
     study(planned)
     clock = time.perf_counter()
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+    with progress_bar(console) as progress:
         task = progress.add_task(f"{name}: compiling", total=planned.steps)
 
         def report(what: str, steps: int) -> None:

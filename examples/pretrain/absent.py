@@ -55,6 +55,11 @@ def tpus(topology: str) -> Any:
         ) from None
 
 
+def chips(devices: Any) -> int:
+    """On how many chips they are; a GPU is one itself."""
+    return len({tuple(getattr(device, "coords", (device.id,))) for device in devices})
+
+
 def h100() -> Any:
     """One NVIDIA H100; JAX must run on the CPU, which JAX_PLATFORMS=cpu makes sure of."""
     try:

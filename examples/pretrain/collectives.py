@@ -9,7 +9,7 @@ import math
 import re
 from collections import defaultdict
 
-from .hlo import COLLECTIVE, WIDTHS, Computations, Instruction, operands, parse
+from .hlo import COLLECTIVE, Computations, Instruction, arrays, attribute, operands, parse
 
 CALLED = re.compile(
     r"(?:calls|to_apply|body|true_computation|false_computation)=%?([\w.-]+)"
@@ -81,12 +81,12 @@ def trip_count(loop: Instruction, computations: Computations) -> int:
     if known := re.search(r'known_trip_count[":{ n]*(\d+)', loop.rest):
         return int(known[1])
     condition, body = (
-        {i.name: i for i in computations[_attribute(loop, name)]} for name in ("condition", "body")
+        {i.name: i for i in computations[attribute(loop, name)]} for name in ("condition", "body")
     )
     compare = next((i for i in condition.values() if "direction=LT" in i.rest), None)
     if compare:
         counter, bound = (condition[operand] for operand in operands(compare))
-        index = int(_attribute(counter, "index"))
+        index = int(attribute(counter, "index"))
         *_, root = body.values()
         following = body[operands(root)[index]]
         steps = [_constant(body[o]) for o in operands(following)]
@@ -94,11 +94,6 @@ def trip_count(loop: Instruction, computations: Computations) -> int:
         if end := _constant(bound):
             return -(-end // step)
     raise ValueError(f"cannot tell how often {loop.name} turns")
-
-
-def _attribute(instruction: Instruction, name: str) -> str:
-    found = re.search(rf"{name}=%?([\w.-]+)", instruction.rest)
-    return found[1] if found else ""
 
 
 def _constant(instruction: Instruction) -> int | None:
@@ -112,10 +107,7 @@ def _moved(instruction: Instruction) -> tuple[str, int]:
     An operation that only starts gives operands, results and scalars that guide it; a sum that
     only starts gives its results alone.
     """
-    sizes = []
-    for dtype, shape in re.findall(r"(\w+)\[([\d,]*)\]", instruction.result):
-        elements = math.prod(int(n) for n in shape.split(",") if n)
-        sizes.append((WIDTHS.get(dtype, 4) * elements, dtype))
+    sizes = [(array.bytes, array.dtype) for array in arrays(instruction.result)]
     if instruction.opcode.endswith("-start") and instruction.opcode != "all-reduce-start":
         sizes = [(size, dtype) for size, dtype in sizes if dtype != "u32" or size > 4]
         sizes = sizes[len(sizes) // 2 :]

@@ -1,5 +1,6 @@
 """The text of a compiled program: computations of instructions, some of which call others."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -16,6 +17,13 @@ class Instruction(NamedTuple):
     result: str
     opcode: str
     rest: str  # operands and attributes
+
+
+class Array(NamedTuple):
+    dtype: str
+    size: int  # elements
+    bytes: int
+    on_chip: bool
 
 
 Computations = dict[str, list[Instruction]]
@@ -36,3 +44,18 @@ def parse(program: str) -> tuple[Computations, str]:
 
 def operands(instruction: Instruction) -> list[str]:
     return re.findall(r"%([\w.-]+)", instruction.rest.split("), ")[0])
+
+
+def attribute(instruction: Instruction, name: str) -> str:
+    found = re.search(rf"{name}=%?([\w.-]+)", instruction.rest)
+    return found[1] if found else ""
+
+
+def arrays(result: str) -> list[Array]:
+    """Of the type of a value; memory space 5 is the host's, others beside 0 are on the chip."""
+    found = []
+    for dtype, shape, layout in re.findall(r"(\w+)\[([\d,]*)\](\{[^}]*\})?", result):
+        size = math.prod(int(n) for n in shape.split(",") if n)
+        on_chip = re.search(r"S\([^05]\)", layout) is not None
+        found.append(Array(dtype, size, WIDTHS.get(dtype, 4) * size, on_chip))
+    return found

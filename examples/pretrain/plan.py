@@ -107,7 +107,7 @@ def compile_for(topology: str, config: Config) -> Program:
         step, temporaries, found = None, _temporaries_of(str(error)), []
     return Program(
         devices=len(devices),
-        devices_per_chip=len(devices) // len({tuple(device.coords) for device in devices}),
+        devices_per_chip=len(devices) // absent.chips(devices),
         params=tree_bytes(parts.abstract.params),
         opt_state=tree_bytes(parts.abstract.opt_state),
         temporaries=temporaries,

@@ -105,10 +105,8 @@ def momentum_scaling(
             disagrees = ~vanishes & (v < 0)
             k = jnp.where(vanishes, zero_scale, jnp.where(disagrees, negative_scale, 1.0))
             if normalize:
-                zeros, negatives = _count(vanishes, disagrees)
-                total = u.size - zeros - negatives
-                total += abs(zero_scale) * zeros + abs(negative_scale) * negatives
-                k = k * (1 / jnp.maximum(total / max(u.size, 1), floor)).astype(u.dtype)
+                mean = _mean_abs((vanishes, zero_scale), (disagrees, negative_scale))
+                k = k * (1 / jnp.maximum(mean, floor)).astype(u.dtype)
             return side * (k * v)
 
         return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
@@ -116,18 +114,33 @@ def momentum_scaling(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _count(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How often each is true, in integers, because float32 sums are inexact above 2^24."""
+def _mean_abs(*scaled: tuple[jax.Array, Scalar]) -> jax.Array | float:
+    """The mean of abs(k), given where k is not 1, and what it is there."""
+    (first, a), (second, b) = scaled
+    if is_static(a) and is_static(b) and abs(a) == abs(b):
+        scaled = ((first | second, a),)  # one count instead of two
+    rest, total = first.size, 0.0
+    for mask, k in scaled:
+        if is_static(k) and abs(k) == 1:
+            continue
+        count = _count(mask)
+        rest, total = rest - count, total + abs(k) * count
+    return (rest + total) / max(first.size, 1)
 
-    def apart(*masks):
-        return tuple(jnp.sum(mask, dtype=jnp.int32) for mask in masks)
 
-    def together(*masks):
-        # For a sum of one, XLA on CPU stores the mask in 32 bits; on TPU two sums are better fused.
-        counts = tuple(mask.astype(jnp.int32) for mask in masks)
+def _count(mask: jax.Array) -> jax.Array:
+    """How often it is true, in integers, because float32 sums are inexact above 2^24."""
+
+    def directly(mask):
+        return jnp.sum(mask, dtype=jnp.int32)
+
+    def in_a_pair(mask):
+        # XLA on CPU stores an array in 32 bits before it sums it, but not before it reduces two.
+        pair = mask.astype(jnp.int32), (~mask).astype(jnp.int32)
         zeros = 2 * (jnp.zeros([], jnp.int32),)
-        return jax.lax.reduce(
-            counts, zeros, lambda x, y: (x[0] + y[0], x[1] + y[1]), range(masks[0].ndim)
+        true, false = jax.lax.reduce(
+            pair, zeros, lambda x, y: (x[0] + y[0], x[1] + y[1]), range(mask.ndim)
         )
+        return jnp.minimum(true, mask.size - false)  # equal; without use of both it drops one
 
-    return jax.lax.platform_dependent(a, b, cpu=together, default=apart)
+    return jax.lax.platform_dependent(mask, cpu=in_a_pair, default=directly)
