@@ -7,16 +7,17 @@
 Each method takes turns with optax.adamw in one process, and the ratio of the two medians is what
 is shown: it says more than a time, which the machine's other work moves. Two numbers stand beside
 it, what the step would take if it only moved its bytes, and if it only computed. Writes cpu.json,
-cpu.md and cpu.png.
+cpu.md and cpu.png; the same command goes on where one was stopped.
 """
 
 import dataclasses
 import functools
 import importlib.util
+import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.progress import progress_bar
 
 from . import trees
-from .display import save
+from .display import kept, save
 from .methods import METHODS, Make, chosen, step_of
 
 BASE = "optax.adamw"
@@ -58,6 +59,8 @@ class Options:
     """How long each pair takes turns; at least 7 times."""
     out: Path = Path("runs/cpu")
     """Folder for the results."""
+    overwrite: bool = False
+    """Measure anew what is there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,31 +173,29 @@ def work_ns(tx: optax.GradientTransformation) -> float:
 
 
 def measure(
-    tree: str, size: int, makes: dict[str, Make], seconds: float, report: Callable[[str], None]
-) -> list[Row]:
+    tree: str, size: int, makes: dict[str, Make], seconds: float, done: set[Any]
+) -> Iterator[Row]:
+    """A row for each method that is not done, and for PyTorch's."""
     params = TREES[tree](size)
     count = sum(leaf.size for leaf in params.values())
     grads = jax.tree.map(lambda x: 0.01 * x[::-1], params)
     steps: dict[str, Callable[[], Callable[[], None]]] = {
         name: functools.partial(Step, make(1e-3), params, grads) for name, make in makes.items()
     }
-    base, rows = Step(METHODS[BASE](1e-3), params, grads), []
+    steps |= torch_steps(params, grads)
+    base = functools.cache(lambda: Step(METHODS[BASE](1e-3), params, grads))
     floor = functools.cache(lambda states: bytes_ns(states, count))
-    for name, make in {**steps, **torch_steps(params, grads)}.items():
-        report(f"{tree}, {size:.3g}: {name}")
-        times = take_turns(base, make(), seconds)
+    for name in [name for name in steps if (tree, count, name) not in done]:
+        times = take_turns(base(), steps[name](), seconds)
         low, _, high = statistics.quantiles([b / a for a, b in times], n=4)
         base_s, own_s = (statistics.median(t) for t in zip(*times, strict=True))
         bounds = {}
         if name in makes:
             tx = makes[name](1e-3)
-            kept = jax.tree.leaves(jax.eval_shape(tx.init, params))
-            states = sum(leaf.size for leaf in kept) // count
+            state = jax.tree.leaves(jax.eval_shape(tx.init, params))
+            states = sum(leaf.size for leaf in state) // count
             bounds = {"bytes_ns": floor(states), "work_ns": work_ns(tx)}
-        rows.append(
-            Row(tree, count, name, own_s / base_s, low, high, 1e9 * own_s / count, **bounds)
-        )
-    return rows
+        yield Row(tree, count, name, own_s / base_s, low, high, 1e9 * own_s / count, **bounds)
 
 
 def table(rows: list[Row]) -> str:
@@ -245,15 +246,18 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def run(options: Options, console: Console) -> list[Row]:
-    makes = chosen(options.methods)
-    cases = [(tree, int(size)) for tree in options.trees for size in options.sizes]
+    makes, path = chosen(options.methods), options.out / "cpu"
+    rows = [Row(**fields) for fields in kept(path, options.overwrite)]
+    done = {(row.tree, row.size, row.method) for row in rows}
     with progress_bar(console) as progress:
-        task = progress.add_task("", total=len(cases) * len(makes))
-
-        def report(what: str) -> None:
-            progress.update(task, advance=1, description=what)
-
-        return [row for case in cases for row in measure(*case, makes, options.seconds, report)]
+        for tree, size in itertools.product(options.trees, map(int, options.sizes)):
+            task = progress.add_task(f"{tree}, {size:.3g}", total=len(makes))
+            for row in measure(tree, size, makes, options.seconds, done):
+                progress.update(task, advance=1, description=f"{tree}, {size:.3g}: {row.method}")
+                rows.append(row)
+                rows.sort(key=lambda row: (list(TREES).index(row.tree), row.size))
+                save(path, rows, table(rows))
+    return rows
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -263,7 +267,6 @@ def main(arguments: list[str] | None = None) -> None:
             if tree not in TREES:
                 raise UserError(f"--trees takes {', '.join(TREES)}, not {tree}")
         rows = run(options, console)
-        save(options.out / "cpu", rows, table(rows))
         draw(rows, options.out / "cpu.png")
         console.print(table(rows))
 

@@ -20,8 +20,20 @@ def look(method: str) -> Look:
 
 def save(path: Path, rows: Sequence[Any], table: str) -> None:
     """Rows as path.json, with what they rest on, and their table as path.md."""
-    about = {"versions": runs.versions(), "machine": runs.machine()}
-    stored = about | {"rows": [dataclasses.asdict(row) for row in rows]}
+    stored = _about() | {"rows": [dataclasses.asdict(row) for row in rows]}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path.with_suffix(".json"), json.dumps(stored, indent=1) + "\n")
     write_whole(path.with_suffix(".md"), table + "\n")
+
+
+def kept(path: Path, overwrite: bool) -> list[dict[str, Any]]:
+    """The rows of an earlier run with these versions on this machine, which need not be redone."""
+    path = path.with_suffix(".json")
+    if overwrite or not path.exists():
+        return []
+    stored = json.loads(path.read_text())
+    return stored["rows"] if _about().items() <= stored.items() else []
+
+
+def _about() -> dict[str, Any]:
+    return {"versions": runs.versions(), "machine": runs.machine()}

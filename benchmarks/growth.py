@@ -3,7 +3,8 @@
     python -m benchmarks.growth
     python -m benchmarks.growth --leaves 10 100 1000 --methods s3 grams
 
-A million parameters in all, in leaves of a few sizes. Writes growth.json, growth.md and growth.png.
+A million parameters in all, in leaves of a few sizes. Writes growth.json, growth.md and growth.png;
+the same command goes on where one was stopped.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from examples.progress import progress_bar
 
 from . import trees
 from .cpu import BASE, Step, take_turns
-from .display import look, save
+from .display import kept, look, save
 from .methods import METHODS, chosen
 
 SIZE = 1_000_000
@@ -42,6 +43,8 @@ class Options:
     """How long each takes turns with optax.adamw."""
     out: Path = Path("runs/growth")
     """Folder for the results."""
+    overwrite: bool = False
+    """Measure anew what is there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,22 +98,34 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path)
 
 
+def run(options: Options, console: Console) -> list[Row]:
+    path, names = options.out / "growth", list(chosen(options.methods))
+    rows = [Row(**fields) for fields in kept(path, options.overwrite)]
+    done = {(row.leaves, row.method) for row in rows}
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=len(options.leaves) * len(names))
+        for leaves in options.leaves:
+            left = [name for name in names if (leaves, name) not in done]
+            progress.advance(task, len(names) - len(left))
+            if not left:
+                continue
+            params = trees.many_leaves(SIZE, leaves)
+            grads = jax.tree.map(lambda x: 0.01 * x, params)
+            base = Step(METHODS[BASE](1e-3), params, grads)
+            for name in left:
+                progress.update(task, description=f"{leaves} leaves: {name}")
+                rows.append(measure(leaves, name, base, options.seconds))
+                rows.sort(key=lambda row: row.leaves)
+                save(path, rows, table(rows))
+                progress.advance(task)
+    return rows
+
+
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("growth"):
         options = cli.parse(Options, "benchmarks.growth", arguments)
-        console, rows = Console(soft_wrap=True), []
-        names = list(chosen(options.methods))
-        with progress_bar(console) as progress:
-            task = progress.add_task("", total=len(options.leaves) * len(names))
-            for leaves in options.leaves:
-                params = trees.many_leaves(SIZE, leaves)
-                grads = jax.tree.map(lambda x: 0.01 * x, params)
-                base = Step(METHODS[BASE](1e-3), params, grads)
-                for name in names:
-                    progress.update(task, description=f"{leaves} leaves: {name}")
-                    rows.append(measure(leaves, name, base, options.seconds))
-                    progress.advance(task)
-        save(options.out / "growth", rows, table(rows))
+        console = Console(soft_wrap=True)
+        rows = run(options, console)
         draw(rows, options.out / "growth.png")
         console.print(table(rows))
 

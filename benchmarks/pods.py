@@ -10,7 +10,6 @@ pods.json, pods.md and pods.png; the same command goes on where one was stopped.
 """
 
 import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,14 @@ from matplotlib.ticker import NullLocator, StrMethodFormatter
 from rich.console import Console
 
 from examples import style
-from examples.pretrain import absent, cli, runs
+from examples.pretrain import absent, cli
 from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.pretrain.hardware import tree_bytes
 from examples.pretrain.sharding import MeshShape, make_mesh, place
 from examples.progress import progress_bar
 
 from . import trees
-from .display import save
+from .display import kept, save
 from .methods import METHODS, REDUCING, chosen, in_pipeline, step_of
 from .program import Cost, cost
 
@@ -49,6 +48,8 @@ class Options:
     """Optimizers; the beginning of a name stands for all that begin so."""
     out: Path = Path("runs/pods")
     """Folder for the results."""
+    overwrite: bool = False
+    """Compile anew what is there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,12 +188,9 @@ def draw(rows: list[Row], path: Path) -> None:
     figure.savefig(path)
 
 
-def read(path: Path) -> list[Row]:
-    rows = []
-    for fields in json.loads(path.read_text())["rows"]:
-        step = Step(**{**fields["step"], "cost": Cost(*fields["step"]["cost"])})
-        rows.append(Row(**{**fields, "step": step}))
-    return rows
+def row_of(fields: dict[str, Any]) -> Row:
+    step = Step(**{**fields["step"], "cost": Cost(*fields["step"]["cost"])})
+    return Row(**{**fields, "step": step})
 
 
 def _order(row: Row) -> tuple[int, ...]:
@@ -205,9 +203,8 @@ def _order(row: Row) -> tuple[int, ...]:
 
 def run(options: Options, console: Console) -> list[Row]:
     """Targets that cannot be had are left out, with a line that says why."""
-    names, rows, path = list(chosen(options.methods)), [], options.out / "pods.json"
-    if path.exists() and json.loads(path.read_text())["versions"] == runs.versions():
-        rows = read(path)
+    names, path = list(chosen(options.methods)), options.out / "pods"
+    rows = [row_of(fields) for fields in kept(path, options.overwrite)]
     done = {(row.target, row.tree, row.method) for row in rows}
     jobs = []
     for target in options.targets:

@@ -21,7 +21,9 @@ from examples.pretrain.hlo import (
 
 # Instructions that only name a value, and those that in a loop's body compute nothing.
 NAMES = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "after-all"}
-IDLE = NAMES | {"broadcast", "reshape", "copy", "iota", "transpose", "slice", "convert"}
+IDLE = NAMES | {
+    "broadcast", "reshape", "copy", "iota", "transpose", "slice", "convert", "bitcast-convert",
+}  # fmt: skip
 TRANSCENDENTAL = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "power", "sqrt", "rsqrt",
     "cbrt", "tanh", "logistic",

@@ -25,6 +25,7 @@ def smallest_normal(x: jax.Array) -> Any:
     return jnp.finfo(x.dtype).tiny
 
 
+@jax.jit
 def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
     """n/d for d >= 0, and 0 where d is zero or subnormal (XLA divides by those as by zero)."""
     # NaN < tiny is false, so a NaN denominator stays NaN. The inner where keeps slopes finite.
@@ -58,7 +59,7 @@ def _abs_power(x: jax.Array, p: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _signed_power(x: jax.Array, p: jax.Array) -> jax.Array:
-    return jnp.copysign(_power(jnp.abs(x), p), x)
+    return _with_sign(_power(jnp.abs(x), p), x)
 
 
 # d|x|^p = p phi_{p-1}(x) dx and d phi_p(x) = p |x|^{p-1} dx: each power's slope is the other power,
@@ -92,15 +93,24 @@ def _log_abs(x: jax.Array) -> jax.Array:
     return jnp.log(jnp.where(a < smallest_normal(x), 1, a))
 
 
-# Jitted for eager callers, such as init: a score of operations would compile one by one.
-@functools.partial(jax.jit, inline=True)
+def _with_sign(y: jax.Array, x: jax.Array) -> jax.Array:
+    """y >= 0 with the sign of x; `jnp.copysign` is half as many operations again."""
+    integer = jnp.dtype(f"uint{jnp.finfo(y.dtype).bits}")
+    bits, sign = (lax.bitcast_convert_type(v, integer) for v in (y, x))
+    top = jnp.asarray(1 << (jnp.finfo(y.dtype).bits - 1), integer)
+    return lax.bitcast_convert_type(bits | (sign & top), y.dtype)
+
+
+# Jitted for eager callers, such as init, whose operations would compile one by one, and so that the
+# leaves of one shape share a trace.
+@jax.jit
 def _power(a: jax.Array, p: jax.Array) -> jax.Array:
     """a^p for a >= 0."""
     regular = _float32_power(a, p) if a.dtype == jnp.float32 else lax.pow(a, p)
     at_zero = jnp.where(p == 0, 1, 0).astype(a.dtype)
-    at_infinity = jnp.where(p > 0, jnp.inf, at_zero).astype(a.dtype)
     y = jnp.where(a < smallest_normal(a), at_zero, regular)
-    return jnp.where(a < jnp.inf, y, jnp.where(a == jnp.inf, at_infinity, a))
+    # With p > 0 infinity and NaN are their own powers.
+    return jnp.where(a < jnp.inf, y, jnp.where((p > 0) | (a != a), a, at_zero))
 
 
 def _float32_power(a: jax.Array, p: jax.Array) -> jax.Array:
@@ -113,19 +123,24 @@ def _float32_power(a: jax.Array, p: jax.Array) -> jax.Array:
     e = (bits - 0x3F3504F3) >> 23  # 0x3F3504F3 is 1/sqrt 2
     m = lax.bitcast_convert_type(bits - (e << 23), jnp.float32)
     e = e.astype(jnp.float32)
-    p_high = lax.bitcast_convert_type(lax.bitcast_convert_type(p, jnp.int32) & ~0xFFF, jnp.float32)
-    k = jnp.round(p * e)
-    f = (p_high * e - k) + (p - p_high) * e
-    y = lax.platform_dependent(f, p, m, cpu=_cheap_power_of_two, default=_power_of_two)
+    y, k = lax.platform_dependent(e, m, p, cpu=_by_polynomials, default=_by_transcendentals)
     # Two factors, since 2^k alone may leave the float range although y 2^k does not.
     k = jnp.clip(k, -252, 252).astype(jnp.int32)
     half = k >> 1
     return y * _exp2(half) * _exp2(k - half)
 
 
-def _power_of_two(f: jax.Array, p: jax.Array, m: jax.Array) -> jax.Array:
-    """2^f m^p."""
-    return jnp.exp(f * 0.6931472 + p * jnp.log(m))
+def _split(p: jax.Array, e: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """p e as a sum whose first part is exact, because 12 bits of p times e fit in a float."""
+    high = lax.bitcast_convert_type(lax.bitcast_convert_type(p, jnp.int32) & ~0xFFF, jnp.float32)
+    return high * e, (p - high) * e
+
+
+def _by_transcendentals(e: jax.Array, m: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """y and a whole k with (2^e m)^p = 2^k y."""
+    high, low = _split(p, e)
+    k = jnp.round(p * e)
+    return jnp.exp((high - k + low) * 0.6931472 + p * jnp.log(m)), k
 
 
 # log2(1 + x) = x L(x) for 1 + x in [1/sqrt 2, sqrt 2], and 2^x = 1 + x E(x) for x in [-1/2, 1/2]:
@@ -135,29 +150,45 @@ LOG2 = (1.442695, -0.72134733, 0.48091061, -0.36070483, 0.28791832, -0.23892034,
 EXP2 = (0.6931472, 0.24022651, 0.05550357, 0.009618057, 0.0013390867, 0.00015461447)
 
 
-def _cheap_power_of_two(f: jax.Array, p: jax.Array, m: jax.Array) -> jax.Array:
+def _by_polynomials(e: jax.Array, m: jax.Array, p: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The same by multiplications, which XLA fuses into each loop that uses the power.
 
     On CPU it would store a transcendental with several uses in an array of its own, and that costs
     more than all else in an update. An accelerator has units for transcendentals.
     """
-    x = f + p * ((m - 1) * _polynomial(LOG2, m - 1))
-    k = jnp.round(x)
-    y = 1 + (x - k) * _polynomial(EXP2, x - k)
-    return y * _exp2(jnp.clip(k, -126, 127).astype(jnp.int32))
+    high, low = _split(p, e)
+    low = low + p * ((m - 1) * _polynomial(LOG2, m - 1))
+    k = jnp.round(high + low)
+    x = (high - k) + low
+    return 1 + x * _polynomial(EXP2, x), k
 
 
 def _polynomial(coefficients: tuple[float, ...], x: jax.Array) -> jax.Array:
-    y = jnp.zeros_like(x)
-    for c in reversed(coefficients):
+    *lower, y = coefficients
+    for c in reversed(lower):
         y = y * x + c
-    return y
+    return jnp.asarray(y)
 
 
 def _exp2(k: jax.Array) -> jax.Array:
     return lax.bitcast_convert_type((k + 127) << 23, jnp.float32)
 
 
+def _shared(function: Any) -> Any:
+    """The function jitted with Python numbers as constants: leaves of one shape share its trace."""
+
+    @functools.cache
+    def jitted(static: tuple[int, ...]) -> Any:
+        return jax.jit(function, static_argnums=static)
+
+    @functools.wraps(function)
+    def call(*args: Any) -> Any:
+        return jitted(tuple(i for i, value in enumerate(args) if is_static(value)))(*args)
+
+    return call
+
+
+@_shared
 def power_mean(x: jax.Array, y: jax.Array, w: Scalar, p: Scalar) -> jax.Array:
     """phi_{1/p}(w phi_p(x) + (1 - w) phi_p(y)): the signed p-th power mean of x and y.
 
@@ -180,7 +211,7 @@ def _root(x: jax.Array, k: int) -> jax.Array:
     if k == 3 and a.dtype != jnp.float32:
         return signed_power(x, 1 / k)
     y = jnp.sqrt(a) if k == 2 else _float32_cbrt(a)
-    return jnp.copysign(jnp.where(a < smallest_normal(a), 0, y), x)
+    return _with_sign(jnp.where(a < smallest_normal(a), 0, y), x)
 
 
 @_root.defjvp

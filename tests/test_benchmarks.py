@@ -96,6 +96,24 @@ def test_the_speed_command_writes_a_row_a_method(tmp_path, capsys):
     assert "times optax.adamw" in capsys.readouterr().out
 
 
+def test_what_was_timed_is_not_timed_again_unless_asked(tmp_path, monkeypatch, capsys):
+    common = ["--methods", "grams", "--out", str(tmp_path), "--seconds", "0"]
+    commands = (cpu, ["--sizes", "4096"]), (growth, ["--leaves", "3"])
+    for command, options in commands:
+        command.main(common + options)
+    first = capsys.readouterr().out
+    monkeypatch.setattr(cpu, "take_turns", None)
+    monkeypatch.setattr(growth, "take_turns", None)
+    for command, options in commands:
+        command.main(common + options)
+    tables = [[line for line in out.split("\n") if line.startswith("|")]
+              for out in (first, capsys.readouterr().out)]  # fmt: skip
+    assert tables[0] == tables[1] and len(tables[0]) > 5
+    for command, options in commands:
+        with pytest.raises(TypeError, match="not callable"):
+            command.main([*common, *options, "--overwrite"])
+
+
 def test_the_growth_command_writes_a_row_a_method_and_number(tmp_path):
     growth.main(
         ["--leaves", "2", "5", "--methods", "s3, p=3", "--seconds", "0", "--out", str(tmp_path)]

@@ -7,6 +7,7 @@ import pytest
 import gradpow
 from benchmarks import pods, trees
 from benchmarks.methods import ELEMENTWISE, METHODS, in_pipeline
+from examples.pretrain import absent
 
 
 @pytest.fixture(scope="module")
@@ -14,6 +15,15 @@ def mesh():
     if importlib.util.find_spec("libtpu") is None:
         pytest.skip("libtpu, the TPU compiler, is not installed: pip install 'gradpow[pods]'")
     return pods.mesh_of("v5e:4x4")
+
+
+@pytest.mark.parametrize(
+    ("target", "devices", "chips"),
+    [("v4:2x2x1", 4, 4), ("v5e:16x16", 256, 256), ("v5p:2x2x1", 4, 4), ("tpu7x:2x2x1", 8, 4)],
+)
+def test_a_slice_has_the_devices_that_jax_shows_on_it(target, devices, chips, mesh):
+    there = pods.mesh_of(target).devices.flat
+    assert (len(there), absent.chips(there)) == (devices, chips)
 
 
 def two_layers(mesh):

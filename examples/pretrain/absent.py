@@ -45,9 +45,15 @@ def tpus(topology: str) -> Any:
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    one_chip = {"chips_per_host_bounds": [1, 1, 1]} if topology.endswith(":1x1") else {}
+    options: dict[str, Any] = {}
+    if topology.endswith(":1x1"):
+        options["chips_per_host_bounds"] = [1, 1, 1]
+    if topology.startswith("v4:"):
+        options["chip_config_name"] = (
+            "megacore"  # one device a chip, as JAX shows a v4 in the cloud
+        )
     try:
-        return topologies.get_topology_desc(topology, platform="tpu", **one_chip).devices
+        return topologies.get_topology_desc(topology, platform="tpu", **options).devices
     except Exception as error:  # libtpu is absent, or has no such slice
         raise UserError(
             f"--topology {topology}: {one_line(error)}; it needs pip install -e '.[pods]' and a "
