@@ -61,8 +61,7 @@ def nesterov_pmoment(b: Scalar, p: Scalar = 1) -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
         s = jax.tree.map(lambda s, u: power_mean(s, u, b, p), state.s, updates)
-        # b s_t + (1 - b) phi_p(u) = b^2 s_{t-1} + (1 - b^2) phi_p(u): no powers of s_t are needed.
-        n = jax.tree.map(lambda s, u: power_mean(s, u, b * b, p), state.s, updates)
+        n = jax.tree.map(lambda s, u: power_mean(s, u, b, p), s, updates)
         return n, NesterovPmomentState(s)
 
     return optax.GradientTransformation(init, update)

@@ -75,12 +75,11 @@ def p_norm_scale(
         del params, extra_args
         require_grad("p_norm_scale", grad, updates)
 
-        def average(past):
-            return jax.tree.map(lambda s, g: power_mean(s, jnp.abs(g), past, p), state.root, grad)
+        def average(root, g):
+            return power_mean(root, jnp.abs(g), b, p)
 
-        root = average(b)
-        # b s_t + (1 - b)|g|^p = b^2 s_{t-1} + (1 - b^2)|g|^p: no powers of s_t are needed.
-        norm = average(b * b) if nesterov else root
+        root = jax.tree.map(average, state.root, grad)
+        norm = jax.tree.map(average, root, grad) if nesterov else root
         updates = jax.tree.map(lambda u, d: guarded_divide(u, d + eps), updates, norm)
         return updates, PNormScaleState(root)
 
