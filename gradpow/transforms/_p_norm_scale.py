@@ -79,6 +79,8 @@ def p_norm_scale(
             return power_mean(root, jnp.abs(g), b, p)
 
         root = jax.tree.map(average, state.root, grad)
+        # From the new average, though b^2 on the old one would take fewer powers: XLA on CPU copies
+        # a state that is read after its successor is written, and that took twice as long.
         norm = jax.tree.map(average, root, grad) if nesterov else root
         updates = jax.tree.map(lambda u, d: guarded_divide(u, d + eps), updates, norm)
         return updates, PNormScaleState(root)
