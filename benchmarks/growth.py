@@ -71,11 +71,11 @@ def table(rows: list[Row]) -> str:
     counts = list(dict.fromkeys(row.leaves for row in rows))
     head = " | ".join(f"{count:,} leaves" for count in counts)
     lines = [f"| optimizer | {head} |", "|---" * (len(counts) + 1) + "|"]
+    found = {(row.method, row.leaves): row for row in rows}
     for name in dict.fromkeys(row.method for row in rows):
         cells = [
-            f"{row.compile_s:.1f} s, {row.step_ms:.1f} ms, {row.ratio:.2f}"
-            for row in rows
-            if row.method == name
+            f"{row.compile_s:.1f} s, {row.step_ms:.1f} ms, {row.ratio:.2f}" if row else ""
+            for row in (found.get((name, count)) for count in counts)
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", "Compilation with tracing, a step, and the step over optax.adamw's of that tree."]
