@@ -97,35 +97,44 @@ def momentum_scaling(
             s = jax.tree.map(lambda s, g: b3 * s + (1 - b3) * g, state.s, grad)
 
         def scale(u, s):
-            # v is u seen from s, negative where they disagree. u enters once, because XLA would
-            # store a costly u with several uses on CPU instead of fusing it.
-            side = jnp.where(s < 0, -1.0, 1.0)
-            v = side * u
-            vanishes = (v == 0) | (s == 0)
-            disagrees = ~vanishes & (v < 0)
-            k = jnp.where(vanishes, zero_scale, jnp.where(disagrees, negative_scale, 1.0))
+            parts = _parts(u, s, negative_scale, zero_scale)
+            k: Any = 1.0
+            for mask, factor in parts:
+                k = jnp.where(mask, factor, k)
             if normalize:
-                mean = _mean_abs((vanishes, zero_scale), (disagrees, negative_scale))
-                k = k * (1 / jnp.maximum(mean, floor)).astype(u.dtype)
-            return side * (k * v)
+                k = k * (1 / jnp.maximum(_mean_abs(parts, u.size), floor)).astype(u.dtype)
+            return k * u
 
         return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _mean_abs(*scaled: tuple[jax.Array, Scalar]) -> jax.Array | float:
-    """The mean of abs(k), given where k is not 1, and what it is there."""
-    (first, a), (second, b) = scaled
-    if is_static(a) and is_static(b) and abs(a) == abs(b):
-        scaled = ((first | second, a),)  # one count instead of two
-    rest, total = first.size, 0.0
-    for mask, k in scaled:
-        if is_static(k) and abs(k) == 1:
-            continue
-        count = _count(mask)
-        rest, total = rest - count, total + abs(k) * count
-    return (rest + total) / max(first.size, 1)
+Parts = list[tuple[jax.Array, Scalar]]
+
+
+def _parts(u: jax.Array, s: jax.Array, negative_scale: Scalar, zero_scale: Scalar) -> Parts:
+    """Where k is not 1, as masks that exclude each other, and what it is there."""
+    # v is u seen from s, negative where they disagree. u enters once, because XLA would store a
+    # costly u with several uses on CPU instead of fusing it.
+    v = jnp.where(s < 0, -1.0, 1.0) * u
+    vanishes = (v == 0) | (s == 0)
+    disagrees = ~vanishes & (v < 0)
+    if is_static(negative_scale) and is_static(zero_scale) and negative_scale == zero_scale:
+        # One mask, of a byte, is what the pass after a sum reads on TPU instead of s.
+        return [(vanishes | disagrees, negative_scale)]
+    parts = [(vanishes, zero_scale), (disagrees, negative_scale)]
+    return [(mask, k) for mask, k in parts if not (is_static(k) and k == 1)]
+
+
+def _mean_abs(parts: Parts, size: int) -> Any:
+    """The mean of abs(k)."""
+    rest, total = size, 0.0
+    for mask, k in parts:
+        if not (is_static(k) and abs(k) == 1):
+            count = _count(mask)
+            rest, total = rest - count, total + abs(k) * count
+    return (rest + total) / max(size, 1)
 
 
 def _count(mask: jax.Array) -> jax.Array:
