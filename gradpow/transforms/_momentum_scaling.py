@@ -97,13 +97,17 @@ def momentum_scaling(
             s = jax.tree.map(lambda s, g: b3 * s + (1 - b3) * g, state.s, grad)
 
         def scale(u, s):
-            parts = _parts(u, s, negative_scale, zero_scale)
+            side = jnp.where(s < 0, -1.0, 1.0)
+            v = side * u  # u seen from s, negative where they disagree
+            parts = _parts(v, s, negative_scale, zero_scale)
             k: Any = 1.0
             for mask, factor in parts:
                 k = jnp.where(mask, factor, k)
-            if normalize:
-                k = k * (1 / jnp.maximum(_mean_abs(parts, u.size), floor)).astype(u.dtype)
-            return k * u
+            if not normalize:
+                # u enters once: XLA on CPU would store one with several uses instead of fusing it.
+                return side * (k * v)
+            # On TPU the pass after the sum reads the mask, of a byte, instead of s.
+            return k * (1 / jnp.maximum(_mean_abs(parts, u.size), floor)).astype(u.dtype) * u
 
         return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
 
@@ -113,15 +117,11 @@ def momentum_scaling(
 Parts = list[tuple[jax.Array, Scalar]]
 
 
-def _parts(u: jax.Array, s: jax.Array, negative_scale: Scalar, zero_scale: Scalar) -> Parts:
+def _parts(v: jax.Array, s: jax.Array, negative_scale: Scalar, zero_scale: Scalar) -> Parts:
     """Where k is not 1, as masks that exclude each other, and what it is there."""
-    # v is u seen from s, negative where they disagree. u enters once, because XLA would store a
-    # costly u with several uses on CPU instead of fusing it.
-    v = jnp.where(s < 0, -1.0, 1.0) * u
     vanishes = (v == 0) | (s == 0)
     disagrees = ~vanishes & (v < 0)
     if is_static(negative_scale) and is_static(zero_scale) and negative_scale == zero_scale:
-        # One mask, of a byte, is what the pass after a sum reads on TPU instead of s.
         return [(vanishes | disagrees, negative_scale)]
     parts = [(vanishes, zero_scale), (disagrees, negative_scale)]
     return [(mask, k) for mask, k in parts if not (is_static(k) and k == 1)]
