@@ -376,3 +376,11 @@ def test_bad_ratios_of_blocks_are_refused_by_label():
     for ratio in (-1.0, math.nan, math.inf, "1", None, jnp.ones(2)):
         with pytest.raises((ValueError, TypeError), match=r"ratios\['rest'\] must be"):
             gradpow.blockwise_learning_rate({"rest": ratio})
+
+
+@every_case
+def test_a_tensor_may_have_more_elements_than_int32_counts(name):
+    tx = in_chain(CASES[name])
+    params = {"matrix": jax.ShapeDtypeStruct((2**17, 2**17), jnp.float32)}
+    state = jax.eval_shape(tx.init, params)
+    assert jax.eval_shape(tx.update, params, state, params)[0] == params

@@ -348,3 +348,13 @@ def test_warmup_stable_decay_may_lack_its_warm_up_and_its_stable_phase():
 def test_warmup_stable_decay_refuses_phases_that_overlap(arguments):
     with pytest.raises(ValueError, match="warm-up must end"):
         gradpow.schedules.warmup_stable_decay(*arguments)
+
+
+def test_a_mask_too_large_for_one_integer_is_counted_the_same(monkeypatch):
+    theta0, (g, *_) = problem(0, (6, 5))
+    tx = t.momentum_scaling(0.3, zero_scale=0.5)
+    expected, _ = tx.update(theta0, tx.init(g), grad=g)
+    assert np.abs(expected / theta0).std() > 0.1  # some are scaled, some are not
+    monkeypatch.setattr("gradpow.transforms._momentum_scaling.COUNTED", 4)
+    counted_by_rows, _ = tx.update(theta0, tx.init(g), grad=g)
+    np.testing.assert_allclose(counted_by_rows, expected, rtol=1e-6)

@@ -114,6 +114,7 @@ def momentum_scaling(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+COUNTED = 2**31  # elements of a tensor, all of which int32 counts
 Parts = list[tuple[jax.Array, Scalar]]
 
 
@@ -129,16 +130,19 @@ def _parts(v: jax.Array, s: jax.Array, negative_scale: Scalar, zero_scale: Scala
 
 def _mean_abs(parts: Parts, size: int) -> Any:
     """The mean of abs(k)."""
-    rest, total = size, 0.0
+    whole = size if size < COUNTED else float(size)
+    rest, total = whole, 0.0
     for mask, k in parts:
         if not (is_static(k) and abs(k) == 1):
             count = _count(mask)
             rest, total = rest - count, total + abs(k) * count
-    return (rest + total) / max(size, 1)
+    return (rest + total) / max(whole, 1)
 
 
 def _count(mask: jax.Array) -> jax.Array:
     """How often it is true, in integers, because float32 sums are inexact above 2^24."""
+    if mask.size >= COUNTED:
+        return jnp.sum(jnp.sum(mask, axis=-1, dtype=jnp.int32), dtype=jnp.float32)
 
     def directly(mask):
         return jnp.sum(mask, dtype=jnp.int32)
