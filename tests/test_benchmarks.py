@@ -197,4 +197,5 @@ def test_every_target_was_compiled_for():
 def test_every_kept_program_of_an_elementwise_optimizer_is_at_the_ideal(target):
     for row in (row for row in KEPT if row.target == target):
         assert row.step.traffic <= 1.01 and row.step.temporaries <= 0.01, row
-        assert row.step.passes == 1 and row.step.cost.collectives == 0, row
+        # Fewer where the compiler merges the loops over small leaves.
+        assert row.step.passes <= 1 and row.step.cost.collectives == 0, row

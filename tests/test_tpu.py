@@ -50,6 +50,15 @@ def test_a_step_is_one_pass_over_each_leaf_without_temporaries_or_collectives(na
     assert step.donated == pytest.approx(4 * step.parameters + step.state, rel=1e-3)
 
 
+# Leaves that shared a traced function, not inlined, exchanged their parts here and nowhere else.
+@pytest.mark.parametrize("name", ["adampower", "s3, p=3"])
+def test_leaves_of_one_shape_exchange_nothing_on_tpu7x(name, mesh):
+    there = pods.mesh_of("tpu7x:2x2x1")
+    step = pods.measure(METHODS[name](1e-3), two_layers(there), there)
+    assert step.cost.collectives == 0
+    assert step.traffic == pytest.approx(1, abs=1e-3)
+
+
 def test_moments_in_bfloat16_move_half_the_bytes(mesh):
     tx = gradpow.low_precision_state(gradpow.adampower(1e-3))
     step = pods.measure(tx, trees.huge(mesh), mesh)
