@@ -23,8 +23,8 @@ PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
 V5P_OPERATIONS = 2 * 8 * 128 * 4 * 1.75e9
 V5P_BYTES = 2765e9
 SHORT = (
-    "optax.adamw", "adampower", "s3, p=1", "s3, p=3", "stacey(p,2)", "grams", "cautious_adam",
-    "muonpower", "torch AdamW, foreach", "torch AdamW, fused",
+    "optax.adamw", "adampower", "s3, p=1", "s3, p=3", "s3, p=1.2", "stacey(p,2)", "grams",
+    "cautious_adam", "torch AdamW, foreach", "torch AdamW, fused",
 )  # fmt: skip
 
 
