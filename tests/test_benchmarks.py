@@ -198,7 +198,7 @@ def test_every_kept_program_of_an_elementwise_optimizer_is_at_the_ideal(target):
     for row in (row for row in KEPT if row.target == target):
         assert row.step.traffic <= 1.01 and row.step.temporaries <= 0.01, row
         assert row.step.cost.collectives == 0, row
-        # Fewer where the compiler merges loops over small leaves, and on v4 more for Lion on powered
+        # Fewer where the compiler merges loops over small leaves; on v4 more for Lion on powered
         # gradients, through arrays that stay on the chip.
         on_chip = (target, row.method) == ("v4:2x2x1", "gradpower(lion)")
         assert row.step.passes <= (1.5 if on_chip else 1), row
