@@ -33,7 +33,7 @@ from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.progress import progress_bar
 
 from . import trees
-from .display import kept, save
+from .display import kept, rank, save
 from .methods import METHODS, Make, chosen, step_of
 
 BASE = "optax.adamw"
@@ -250,8 +250,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def _order(row: Row) -> tuple[int, ...]:
-    place = list(METHODS).index(row.method) if row.method in METHODS else len(METHODS)
-    return list(TREES).index(row.tree), row.size, place
+    return rank(row.tree, list(TREES)), row.size, rank(row.method, list(METHODS))
 
 
 def run(options: Options, console: Console) -> list[Row]:

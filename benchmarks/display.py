@@ -35,5 +35,10 @@ def kept(path: Path, overwrite: bool) -> list[dict[str, Any]]:
     return stored["rows"] if _about().items() <= stored.items() else []
 
 
+def rank(x: str, known: Sequence[str]) -> int:
+    """Where a name stands among those known; the others follow them."""
+    return known.index(x) if x in known else len(known)
+
+
 def _about() -> dict[str, Any]:
     return {"versions": runs.versions(), "machine": runs.machine()}

@@ -5,6 +5,7 @@
 A table stands between <!-- name --> and <!-- /name -->; what is around it is written by hand.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,9 @@ SHORT = (
 )  # fmt: skip
 
 
+@functools.cache
 def rows(name: str) -> list[Any]:
+    """The kept results of a benchmark."""
     make = {"pods": pods.row_of, "cpu": lambda x: cpu.Row(**x), "growth": lambda x: growth.Row(**x)}
     stored = json.loads((RESULTS / f"{name}.json").read_text())
     return [make[name](fields) for fields in stored["rows"]]

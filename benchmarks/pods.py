@@ -29,7 +29,7 @@ from examples.pretrain.sharding import MeshShape, make_mesh, place
 from examples.progress import progress_bar
 
 from . import trees
-from .display import kept, save
+from .display import kept, rank, save
 from .methods import METHODS, REDUCING, chosen, in_pipeline, step_of
 from .program import Cost, cost
 
@@ -194,11 +194,9 @@ def row_of(fields: dict[str, Any]) -> Row:
 
 
 def _order(row: Row) -> tuple[int, ...]:
-    places = (TARGETS, [*trees.TREES, PIPELINE], list(METHODS))
+    known = (TARGETS, [*trees.TREES, PIPELINE], list(METHODS))
     found = (row.target, row.tree, row.method)
-    return tuple(
-        place.index(x) if x in place else len(place) for place, x in zip(places, found, strict=True)
-    )
+    return tuple(rank(x, names) for x, names in zip(found, known, strict=True))
 
 
 def run(options: Options, console: Console) -> list[Row]:
