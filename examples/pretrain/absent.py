@@ -49,9 +49,8 @@ def tpus(topology: str) -> Any:
     if topology.endswith(":1x1"):
         options["chips_per_host_bounds"] = [1, 1, 1]
     if topology.startswith("v4:"):
-        options["chip_config_name"] = (
-            "megacore"  # one device a chip, as JAX shows a v4 in the cloud
-        )
+        # One device a chip, as JAX shows a v4 in the cloud.
+        options["chip_config_name"] = "megacore"
     try:
         return topologies.get_topology_desc(topology, platform="tpu", **options).devices
     except Exception as error:  # libtpu is absent, or has no such slice
