@@ -163,6 +163,14 @@ def cautious(
 ) -> optax.GradientTransformationExtraArgs:
     r"""AMS, by default Cautious, around any complete optimizer.
 
+    With u the step of ``base``, turned to be a descent direction, for each tensor of size d:
+
+    .. math::
+      s_t &= \beta_3 s_{t-1} + (1 - \beta_3) g_t \\
+      k_t &= 1 \text{ where } u_t s_t > 0, \quad \lambda \text{ where } u_t s_t < 0, \quad
+      \zeta \text{ where } u_t s_t = 0 \\
+      \theta_{t+1} &= \theta_t - k_t \circ u_t / \max(\|k_t\|_1 / d, \mathrm{floor})
+
     ``base`` must be complete: its updates are steps (negated, with the learning rate in them). Give
     it no decoupled weight decay, which would be masked too, and put
     :func:`gradpow.transforms.decay_stepped_weights` after this; give it no iterate averaging, and
@@ -175,7 +183,7 @@ def cautious(
       negative_scale: lambda, the factor of coordinates that go against the gradient; 0 masks them
         (Cautious), -1 turns them (as AMS and Grams do).
       b3: the weight of the past in the signs, in [0, 1).
-      zero_scale: the factor where step or gradient is 0: 0 as in Cautious (> 0), or 1 as in AMS
+      zero_scale: zeta, the factor where step or gradient is 0: 0 as in Cautious, or 1 as in AMS
         (>= 0). With 1% nonzero gradients the first amplifies the rest 100 times.
       floor: lower bound of the normaliser, in (0, 1].
 
@@ -286,8 +294,14 @@ def cautious_lion(
 
     Chains :func:`gradpow.transforms.interpolated_momentum`, :func:`gradpow.transforms.lp_steepest`
     at p = inf (the sign), :func:`gradpow.transforms.momentum_scaling`,
-    :func:`optax.scale_by_learning_rate` and :func:`gradpow.transforms.decay_stepped_weights`; the
-    mask is that of :func:`gradpow.cautious_adam`.
+    :func:`optax.scale_by_learning_rate` and :func:`gradpow.transforms.decay_stepped_weights`. Per
+    tensor, with the mask phi = 1 where u g > 0 and 0 elsewhere:
+
+    .. math::
+      u_t &= \mathrm{sign}(\beta_1 m_{t-1} + (1 - \beta_1) g_t), \qquad
+      m_t = \beta_2 m_{t-1} + (1 - \beta_2) g_t \\
+      \theta_t &= \theta_{t-1} - \eta_t\, \phi \circ u_t / \max(\mathrm{mean}\,\phi,
+      \mathrm{floor}), \qquad \theta_t \leftarrow \theta_t - \eta_t \gamma \theta_t
 
     Args:
       learning_rate: eta, a number or a schedule; Lion's rates are 3 to 10 times below Adam's.

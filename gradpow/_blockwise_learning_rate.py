@@ -25,7 +25,10 @@ def blockwise_learning_rate(
     ratios: Mapping[str, Scalar] | Callable[[str], Scalar] = TRANSFORMER_RATIOS,
     labels: Callable[[str], str] | Any = None,
 ) -> optax.GradientTransformation:
-    r"""Multiplies every leaf's step by the ratio of its block: eta_block = ratio * eta.
+    r"""Multiplies every leaf's step by the ratio of its block.
+
+    .. math::
+      \eta_{block} = r_{block}\, \eta
 
     Chain it after a complete optimizer, so that the weight decay is multiplied too, as it is by a
     learning rate::
@@ -35,8 +38,8 @@ def blockwise_learning_rate(
     Stateless; the ratios are constants of the compiled step.
 
     Args:
-      ratios: a mapping from block label to ratio, >= 0; or a function from the path of a leaf (its
-        names joined by "/") to its ratio. The default is :data:`gradpow.TRANSFORMER_RATIOS`:
+      ratios: r, a mapping from block label to ratio, >= 0; or a function from the path of a leaf
+        (its names joined by "/") to its ratio. The default is :data:`gradpow.TRANSFORMER_RATIOS`:
         embedding 10, qk 8, ffn 6, vo 4, rest 1, with respect to the rate tuned for Adam.
       labels: with a mapping: a function from path to label, or a tree of labels (or a prefix of
         one). The default is :func:`gradpow.transformer_blocks`, which knows the usual names in Flax
@@ -117,6 +120,10 @@ def transformer_blocks(path: str) -> str:
       ffn
       embedding
       rest
+
+    References:
+      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Appendix B.2, for the
+      blocks; which names belong to them is ours.
     """
     for pattern, label in _BLOCKS:
         if re.search(pattern, path.lower()):

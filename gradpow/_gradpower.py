@@ -13,9 +13,14 @@ from .transforms import sign_power
 def gradpower(
     base: optax.GradientTransformation, p: Scalar = 1.2
 ) -> optax.GradientTransformationExtraArgs:
-    r"""GradPower around any optax transformation: g is replaced by sign(g)|g|^p.
+    r"""GradPower around any optax transformation.
 
-    Chains :func:`gradpow.transforms.sign_power` and ``base``. Whatever in ``base`` reads the raw
+    Chains :func:`gradpow.transforms.sign_power` and ``base``, called Q in the paper:
+
+    .. math::
+      u_t = Q(\varphi_p(g_1), \dots, \varphi_p(g_t)), \qquad \varphi_p(g) = \mathrm{sign}(g)\,|g|^p
+
+    Whatever in ``base`` reads the raw
     gradient sees the powered one. Clip before it, ``optax.chain(optax.clip_by_global_norm(1.0),
     gradpower(base))``, as the paper does; the other order trains alike (Appendix B.6).
 
@@ -156,8 +161,10 @@ def sgdpower(
 ) -> optax.GradientTransformationExtraArgs:
     r"""The Powerball method: SGD on powered gradients.
 
-    Chains :func:`gradpow.transforms.sign_power` and :func:`optax.sgd`:
-    theta <- theta - eta sign(g)|g|^p.
+    Chains :func:`gradpow.transforms.sign_power` and :func:`optax.sgd`, without momentum:
+
+    .. math::
+      \theta_{t+1} = \theta_t - \eta_t\, \mathrm{sign}(g_t)\,|g_t|^p
 
     Args:
       learning_rate: eta, a number or a schedule.

@@ -23,9 +23,13 @@ def low_precision_state(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Keeps a transformation's float32 moments in bfloat16 between steps, half the bytes.
 
-    The inner update runs in float32. Afterwards each moment x is rounded to one of the two
-    bfloat16 neighbours a <= x <= b, to b with probability (x - a)/(b - a), so that the rounding has
-    mean x. To the nearest, an average with decay 0.999 would stall: a step of a thousandth is
+    The inner update runs in float32. Afterwards each moment x is rounded to one of its two
+    bfloat16 neighbours a <= x <= b, such that the rounding has mean x:
+
+    .. math::
+      x \leftarrow b \text{ with probability } \frac{x - a}{b - a}, \qquad a \text{ otherwise}
+
+    To the nearest, an average with decay 0.999 would stall: a step of a thousandth is
     below half a spacing of bfloat16.
 
     Rounded are the float32 leaves that stand in a parameter's place
@@ -56,6 +60,10 @@ def low_precision_state(
       >>> state = tx.init(jnp.ones(4))
       >>> state[0].inner.mu.dtype
       dtype(bfloat16)
+
+    References:
+      Gupta et al., `Deep Learning with Limited Numerical Precision`, 2015, Section 3, for
+      stochastic rounding. That moments are kept so, and the hash, are ours.
     """
     is_number = isinstance(seed, int | np.integer)
     is_array = isinstance(seed, jax.Array) and jnp.issubdtype(seed.dtype, jnp.integer)

@@ -33,7 +33,15 @@ def muonpower(
     Chains :func:`gradpow.transforms.sign_power` and a partition into
     :func:`optax.contrib.muon`, with the settings of Moonlight that the paper adopts (weight decay,
     and updates brought to the root mean square of AdamW's, so that Adam's learning rate serves
-    both), and :func:`optax.adamw`.
+    both), and :func:`optax.adamw`. For a hidden matrix of shape (a, b), with O the orthogonal
+    factor that Newton and Schulz's iteration approximates, hats for optax's bias corrections, and
+    rho = ``consistent_rms``:
+
+    .. math::
+      M_t &= \beta M_{t-1} + (1 - \beta)\, \varphi_p(G_t), \qquad
+      \varphi_p(g) = \mathrm{sign}(g)\,|g|^p \\
+      \Theta_{t+1} &= \Theta_t - \eta_t \bigl(\rho \sqrt{\max(a, b)}\;
+      O(\beta \hat M_t + (1 - \beta)\, \hat\varphi_p(G_t)) + \lambda \Theta_t\bigr)
 
     ``hidden`` says which leaves are hidden matrices. A function of path and leaf returns
     ``True`` (a matrix), ``MuonDimensionNumbers`` (which axes are in and out; all others are batch
@@ -113,6 +121,10 @@ def hidden_matrices(path: str, leaf: jax.Array) -> bool:
       True
       >>> gradpow.hidden_matrices("token_embed/embedding", jnp.ones((8, 8)))
       False
+
+    References:
+      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Appendix B.2: Muon
+      takes the hidden matrices, AdamW all else; which names those have is ours.
     """
     other = f"{EMBEDDING}|{HEAD}|{NORM}|(^|/)(scale|bias)(/|$)"
     return leaf.ndim == 2 and not re.search(other, path.lower())

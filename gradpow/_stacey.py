@@ -93,10 +93,12 @@ def stacey(
 def lp_descent(
     learning_rate: optax.ScalarOrSchedule, p: Scalar, scaled: bool = False
 ) -> optax.GradientTransformationExtraArgs:
-    r"""Stochastic l_p descent: theta <- theta - eta s(g).
+    r"""Stochastic l_p descent: SGD at p = 2, signSGD at p = inf.
 
-    Chains :func:`gradpow.transforms.lp_steepest` and :func:`optax.scale_by_learning_rate`. p = 2
-    is SGD, p = inf signSGD.
+    Chains :func:`gradpow.transforms.lp_steepest` and :func:`optax.scale_by_learning_rate`:
+
+    .. math::
+      \theta_{t+1} = \theta_t - \eta_t\, \mathrm{sign}(g_t)\,|g_t|^{1/(p-1)}
 
     Args:
       learning_rate: eta, a number or a schedule.

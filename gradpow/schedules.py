@@ -18,6 +18,15 @@ def warmup_stable_decay(
 
     Linear from init_value to peak_value over warmup_steps, constant until stable_fraction of
     total_steps, then linear to end_factor * peak_value at total_steps, and constant after that.
+    With W, T the steps of warm-up and in all, s the stable fraction, e the end factor:
+
+    .. math::
+      \eta_t = \begin{cases}
+        \eta_0 + (\eta - \eta_0)\, t / W & t < W \\
+        \eta & W \le t < s T \\
+        \eta \bigl(1 - (1 - e)(t - s T) / (T - s T)\bigr) & s T \le t < T \\
+        e\, \eta & T \le t
+      \end{cases}
 
     Args:
       peak_value: the rate of the stable phase, >= 0.

@@ -30,6 +30,9 @@ def limit_update(p: ArrayLike, mu: ArrayLike, sigma: ArrayLike, eps: ArrayLike =
     Returns:
       The update before the learning rate, between 0 and 1.
 
+    Raises:
+      ValueError: If an argument lies outside its range.
+
     Examples:
       >>> from gradpow import theory
       >>> print(theory.limit_update([0.8, 1.2, 1.6], mu=1e-6, sigma=1e-5).round(3))
@@ -67,6 +70,9 @@ def low_noise_update(p: ArrayLike, mu: ArrayLike, eps: ArrayLike = 1e-8) -> Floa
     Returns:
       The update before the learning rate; the same as :func:`limit_update` at ``sigma=0``.
 
+    Raises:
+      ValueError: If an argument lies outside its range.
+
     Examples:
       >>> from gradpow import theory
       >>> print(f"{theory.low_noise_update(p=1.2, mu=1e-6):.3f}")
@@ -97,6 +103,9 @@ def high_noise_update(
 
     Returns:
       The approximate update before the learning rate.
+
+    Raises:
+      ValueError: If an argument lies outside its range.
 
     Examples:
       >>> from gradpow import theory
@@ -198,6 +207,9 @@ def gaussian_update_ratio(p: ArrayLike) -> Floats:
 
     Returns:
       The ratio, 1 at p = 1 and falling as p grows.
+
+    Raises:
+      ValueError: If an argument lies outside its range.
 
     Examples:
       >>> from gradpow import theory

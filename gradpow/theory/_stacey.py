@@ -31,6 +31,9 @@ def lp_descent_exponents(p: ArrayLike) -> LpDescentExponents:
     Returns:
       ``dual``, ``noise``, ``smoothness``, ``noise_factor`` and ``rate``, in this order.
 
+    Raises:
+      ValueError: If an argument lies outside its range.
+
     Examples:
       >>> from gradpow import theory
       >>> print(*theory.lp_descent_exponents(3.0))
@@ -81,6 +84,9 @@ def lp_descent_bound(
 
     Returns:
       The theorem's first bound.
+
+    Raises:
+      ValueError: If an argument lies outside its range.
 
     Examples:
       >>> from gradpow import theory

@@ -1,0 +1,129 @@
+"""The site: `sphinx-build -W docs docs/_build` runs every example and draws every figure."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path[:0] = [str(ROOT), str(DOCS)]
+# The kernels of the executed pages inherit both.
+os.environ["PYTHONPATH"] = str(ROOT)
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import gradpow  # noqa: E402
+
+project = "gradpow"
+author = "the gradpow authors"
+copyright = f"2026, {author}"
+version = release = gradpow.__version__
+
+extensions = [
+    "checks",
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "figures/*.ipynb", "figures/*.py", "figures/*.md5"]
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
+
+html_theme = "sphinx_book_theme"
+html_title = "gradpow"
+html_static_path = ["_static"]
+html_css_files = ["gradpow.css"]
+html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "home_page_in_toc": False}
+
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_output_stderr = "error"
+
+autodoc_typehints = "none"  # the docstrings say what each argument takes
+autodoc_member_order = "bysource"
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+intersphinx_mapping = {
+    "python": ("https://docs.python.org/3", None),
+    "jax": ("https://docs.jax.dev/en/latest", None),
+    "optax": ("https://optax.readthedocs.io/en/latest", None),
+    "flax": ("https://flax.readthedocs.io/en/stable", None),
+}
+intersphinx_timeout = 10
+# Every name of gradpow must lead somewhere; others' do when their inventories can be had.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!gradpow\b).*")]
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples/figures",
+    "gallery_dirs": "figures",
+    "filename_pattern": r"figures/(?!__)",
+    "ignore_pattern": r"__",
+    "image_srcset": ["2x"],
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "download_all_examples": False,
+    "matplotlib_animations": False,
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "conf.reset_jax"),
+    "min_reported_time": 0,
+}
+
+
+def reset_jax(gallery_conf, fname):
+    """Each figure begins with JAX's own settings."""
+    import jax
+
+    jax.config.update("jax_enable_x64", False)
+
+
+# Where a file of the repository is a page of the site.
+PAGES = {
+    ROOT / "README.md": DOCS / "index.md",
+    ROOT / "CHANGELOG.md": DOCS / "changelog.md",
+    ROOT / "CONTRIBUTING.md": DOCS / "contributing.md",
+    ROOT / "examples/README.md": DOCS / "examples.md",
+    ROOT / "examples/pretrain/README.md": DOCS / "pretraining.md",
+    ROOT / "examples/pretrain/pods.md": DOCS / "pods.md",
+}
+
+
+def lead_links(text: str, base: Path, page: Path) -> str:
+    """Links of a text that stands in `base`, for a page: to pages of the site, else to files."""
+
+    def lead(match: re.Match) -> str:
+        path, hash_, anchor = match[2].partition("#")
+        target = (base / path).resolve()
+        if not path or "://" in path or not target.exists():
+            return match[0]
+        if target.is_dir():  # nothing to download: the text alone
+            return match[1]
+        target = PAGES.get(target, target)
+        return f"[{match[1]}]({os.path.relpath(target, page.parent)}{hash_}{anchor})"
+
+    return re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", lead, text)
+
+
+def read_source(app, docname, content):
+    page = Path(app.env.doc2path(docname))
+    if page.suffix == ".md":
+        content[0] = lead_links(content[0], page.parent, page)
+
+
+def read_included(app, relative_path, parent_docname, content):
+    page = Path(app.env.doc2path(parent_docname))
+    content[0] = lead_links(content[0], (DOCS / relative_path).resolve().parent, page)
+
+
+def setup(app):
+    app.connect("source-read", read_source)
+    app.connect("include-read", read_included)

@@ -1,0 +1,50 @@
+"""The reference of the site: every public name stands there, and says what its neighbours say."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import gradpow  # noqa: F401
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+from checks import dead_links, public_names  # noqa: E402
+
+DOCUMENTED = {
+    name
+    for path in (ROOT / "docs" / "api").glob("*.md")
+    for name in re.findall(r"auto(?:function|class|data):: (\S+)", path.read_text())
+}
+SECTIONS = ("Args", "Returns", "Raises", "Examples", "References")
+# What has no maths, raises nothing or comes from no paper.
+EXCEPTIONS = {
+    "gradpow.chain": {"maths", "References"},
+    "gradpow.transformer_blocks": {"maths", "Raises"},
+    "gradpow.hidden_matrices": {"maths", "Raises"},
+}
+
+
+def test_the_reference_has_every_public_name_once_and_no_other():
+    assert public_names() == DOCUMENTED
+
+
+@pytest.mark.parametrize("name", sorted(public_names()))
+def test_a_docstring_has_maths_arguments_errors_an_example_and_its_source(name):
+    module, _, attribute = name.rpartition(".")
+    thing = getattr(sys.modules[module], attribute)
+    if isinstance(thing, type):  # states and results: a sentence that names their fields
+        assert thing.__doc__ and not thing.__doc__.startswith(attribute + "(")
+    elif callable(thing):
+        docstring = thing.__doc__ or ""
+        found = {section for section in SECTIONS if f"\n    {section}:\n" in docstring}
+        found |= {"maths"} if ".. math::" in docstring else set()
+        assert found == {"maths", *SECTIONS} - EXCEPTIONS.get(name, set())
+        assert ">>>" in docstring
+
+
+def test_a_link_that_leads_nowhere_is_found(tmp_path):
+    (tmp_path / "one.html").write_text('<p id="here"><a href="two.html#there">two</a></p>')
+    (tmp_path / "two.html").write_text('<a href="one.html#here">one</a><img src="no.png">')
+    assert dead_links(tmp_path) == ["one.html: two.html#there", "two.html: no.png"]
