@@ -34,7 +34,8 @@ class Page(HTMLParser):
 
 
 def dead_links(site: Path) -> list[str]:
-    pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
+    files = (path for path in site.rglob("*.html") if "_static" not in path.parts)
+    pages = {path.resolve(): Page(path) for path in files}
     dead = []
     for path, page in pages.items():
         for link in page.links:
@@ -59,5 +60,5 @@ def check(app, exception):
 
 
 def setup(app):
-    app.connect("build-finished", check)
+    app.connect("build-finished", check, priority=900)  # after the extensions copied their files
     return {"parallel_read_safe": True}

@@ -2,8 +2,10 @@
 
 import os
 import re
+import socket
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -50,14 +52,26 @@ autodoc_typehints = "none"  # the docstrings say what each argument takes
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
-intersphinx_mapping = {
-    "python": ("https://docs.python.org/3", None),
-    "jax": ("https://docs.jax.dev/en/latest", None),
-    "optax": ("https://optax.readthedocs.io/en/latest", None),
-    "flax": ("https://flax.readthedocs.io/en/stable", None),
+
+
+def reachable(host: str) -> bool:
+    try:
+        socket.create_connection((host, 443), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+# Names of other projects lead to their sites; without a network they stand as they are.
+OTHERS = {
+    "jax": "https://docs.jax.dev/en/latest",
+    "optax": "https://optax.readthedocs.io/en/latest",
+    "flax": "https://flax.readthedocs.io/en/stable",
 }
-intersphinx_timeout = 10
-# Every name of gradpow must lead somewhere; others' do when their inventories can be had.
+intersphinx_mapping = {
+    name: (url, None) for name, url in OTHERS.items() if reachable(urlsplit(url).netloc)
+}
+# Every name of gradpow must lead somewhere.
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(?!gradpow\b).*")]
 
@@ -110,6 +124,11 @@ def lead_links(text: str, base: Path, page: Path) -> str:
         target = PAGES.get(target, target)
         return f"[{match[1]}]({os.path.relpath(target, page.parent)}{hash_}{anchor})"
 
+    def picture(match: re.Match) -> str:
+        path = os.path.relpath((base / match[1]).resolve(), page.parent)
+        return f"![{match[2]}]({path})"
+
+    text = re.sub(r'<img src="([^"]+)"[^>]* alt="([^"]*)">', picture, text)
     return re.sub(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)", lead, text)
 
 

@@ -367,6 +367,7 @@ def test_docstrings_state_the_range_that_is_checked(name, number):
         inspect.getdoc(CASES[name].factory) or "",
         re.MULTILINE | re.DOTALL,
     )
+    assert documented, f"under Args, the docstring of {name} does not say what {number} may be"
     text = interval(name, number)[1]
     words = {"(0, inf)": "> 0|positive", "[0, inf)": ">= 0", "(-inf, inf)": "finite"}
     assert re.search(words.get(text, re.escape(f"in {text}")), documented[0])

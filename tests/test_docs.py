@@ -15,7 +15,7 @@ from checks import dead_links, public_names  # noqa: E402
 DOCUMENTED = {
     name
     for path in (ROOT / "docs" / "api").glob("*.md")
-    for name in re.findall(r"auto(?:function|class|data):: (\S+)", path.read_text())
+    for name in re.findall(r"(?:autofunction|autoclass|py:data):: (\S+)", path.read_text())
 }
 SECTIONS = ("Args", "Returns", "Raises", "Examples", "References")
 # What has no maths, raises nothing or comes from no paper.
