@@ -39,10 +39,11 @@ html_theme = "sphinx_book_theme"
 html_title = "gradpow"
 html_static_path = ["_static"]
 html_css_files = ["gradpow.css"]
-html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "home_page_in_toc": False}
+html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "navbar_persistent": []}
 
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
+nb_merge_streams = True
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True

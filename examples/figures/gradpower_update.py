@@ -73,7 +73,9 @@ print(f"standard error of the means: at most {(error / mean).max():.2%}")
 
 # %%
 # The closed form of Appendix C.2 is the limit :math:`\beta_2 \to 1`. The simulation's averages are
-# shorter, so the two are close but not the same. Stars mark the best power of each curve.
+# shorter, so the two are close but not the same. Stars mark the best power of each curve. Which p
+# is best depends on the noise alone once it dominates: there Proposition 4.3's root follows the
+# closed form, and the paper's two estimates enclose it.
 
 fine = np.linspace(POWERS[0], POWERS[-1], 441)
 limit = theory.limit_update(fine[:, None], MU, MU * RATIOS, EPS)
@@ -105,10 +107,6 @@ left.plot([], [], "*", color="#444444", ms=10, label="best power simulated")
 left.set(yscale="log", xlabel="power p", ylabel="mean update u", xlim=(0, 2.5), ylim=(1e-4, 2))
 left.set_title(r"Update over p, by noise-to-signal ratio $\sigma / \mu$", loc="left", size=10)
 left.legend(frameon=False, fontsize=8, loc="lower left")
-
-# %%
-# Which p is best depends on the noise alone once it dominates. Proposition 4.3's root follows the
-# closed form there; the paper's two estimates enclose it.
 
 ratios = np.geomspace(0.1, 1e4, 200)
 grid = np.linspace(0.01, 4, 2000)
