@@ -46,7 +46,7 @@ def dead_links(site: Path) -> list[str]:
             there = target in pages and unquote(url.fragment) in pages[target].anchors
             if not there and (target in pages or not target.is_file()):
                 dead.append(f"{path.relative_to(site.resolve())}: {link}")
-    return dead
+    return sorted(dead)
 
 
 def check(app, exception):
