@@ -10,6 +10,7 @@ Nothing here is typed in: links and states are read from the optimizers' own obj
 drawn after both of its ends have taken the same 20 steps.
 """
 
+import functools
 import graphlib
 import inspect
 import itertools
@@ -24,6 +25,7 @@ import optax
 
 import gradpow
 from examples.style import LOOKS
+from gradpow.transforms import interpolated_momentum, p_norm_scale
 
 # %%
 # Rows and arcs
@@ -31,6 +33,15 @@ from examples.style import LOOKS
 # What optax has is grey. Weight decay is left out of the picture.
 
 inf = jnp.inf
+
+
+def recombined(b1):
+    """Lion's momentum over S3's norm: a chain of one's own."""
+    return gradpow.chain(
+        interpolated_momentum(b1, 0.95), p_norm_scale(0.95, 3), optax.scale_by_learning_rate(0.1)
+    )
+
+
 OPTIMIZERS = {
     "optax.sgd": optax.sgd(0.1),
     "sgdpower": gradpow.sgdpower(0.1, p=0.6),
@@ -49,21 +60,26 @@ OPTIMIZERS = {
     "cautious_lion": gradpow.cautious_lion(0.1),
     "stacey": gradpow.stacey(0.1, weight_decay=0.0),
     "s3": gradpow.s3(0.1),
+    "chain(...)": recombined(0.9),
 }
 plain = dict(tau=0.0, eps=0.0, weight_decay=0.0)
 IDENTITIES = {  # ends, what stands at the arc, and the first end with those settings
-    ("sgdpower", "optax.sgd", "p = 1"): gradpow.sgdpower(0.1, p=1),
-    ("lp_descent", "optax.sgd", "p = 2"): gradpow.lp_descent(0.1, p=2),
-    ("lp_descent", "optax.sign_sgd", "p = ∞"): gradpow.lp_descent(0.1, p=inf),
-    ("adagradpower", "optax.adagrad", "p = 1"): gradpow.adagradpower(0.1, p=1),
-    ("muonpower", "optax.contrib.muon", "p = 1"): gradpow.muonpower(0.1, p=1, weight_decay=0.0),
-    ("adampower", "optax.adam", "p = 1"): gradpow.adampower(
-        0.1, p=1, b2=0.999, eps=1e-6, weight_decay=0.0
-    ),
-    ("ams", "optax.adam", "λ = 1"): gradpow.ams(0.1, negative_scale=1),
-    ("ams", "grams", "λ = -1"): gradpow.ams(0.1, negative_scale=-1),
-    ("ams", "cautious_adam", "λ = 0"): gradpow.ams(0.1, negative_scale=0),
-    ("stacey", "optax.lion", "p = ∞, τ = 0"): gradpow.stacey(0.1, p=inf, **plain),
+    ("sgdpower", "optax.sgd", "p = 1"): [gradpow.sgdpower(0.1, p=1)],
+    ("lp_descent", "optax.sgd", "p = 2"): [gradpow.lp_descent(0.1, p=2)],
+    ("lp_descent", "optax.sign_sgd", "p = ∞"): [gradpow.lp_descent(0.1, p=inf)],
+    ("adagradpower", "optax.adagrad", "p = 1"): [gradpow.adagradpower(0.1, p=1)],
+    ("muonpower", "optax.contrib.muon", "p = 1"): [gradpow.muonpower(0.1, p=1, weight_decay=0.0)],
+    ("adampower", "optax.adam", "p = 1"): [
+        gradpow.adampower(0.1, p=1, b2=0.999, eps=1e-6, weight_decay=0.0)
+    ],
+    ("ams", "optax.adam", "λ = 1 or β₃ = β₁"): [
+        gradpow.ams(0.1, negative_scale=1),
+        gradpow.ams(0.1, negative_scale=0.5, b3=0.9),
+    ],
+    ("ams", "grams", "λ = -1"): [gradpow.ams(0.1, negative_scale=-1)],
+    ("ams", "cautious_adam", "λ = 0"): [gradpow.ams(0.1, negative_scale=0)],
+    ("stacey", "optax.lion", "p = ∞, τ = ε = 0"): [gradpow.stacey(0.1, p=inf, **plain)],
+    ("chain(...)", "s3", "β₁ = β²"): [recombined(0.95**2)],
 }
 
 # %%
@@ -113,22 +129,25 @@ def bytes_of_state(tx: optax.GradientTransformation) -> float:
     return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves if leaf.size > 1) / matrix.size
 
 
-def steps(tx: optax.GradientTransformation) -> np.ndarray:
-    params = {"w": jax.random.normal(jax.random.key(0), (4, 5))}
-    state, found = tx.init(params), []
-    for key in jax.random.split(jax.random.key(1), 20):
+@functools.partial(jax.jit, static_argnums=0)
+def steps(tx: optax.GradientTransformation) -> jax.Array:
+    def step(carry, key):
+        params, state = carry
         grads = {"w": jax.random.normal(key, (4, 5))}
         updates, state = tx.update(grads, state, params)
-        params = optax.apply_updates(params, updates)
-        found.append(updates["w"])
-    return np.stack(found)
+        return (optax.apply_updates(params, updates), state), updates["w"]
+
+    params = {"w": jax.random.normal(jax.random.key(0), (4, 5))}
+    start = params, tx.init(params)
+    return jax.lax.scan(step, start, jax.random.split(jax.random.key(1), 20))[1]
 
 
 made_of = {name: list(dict.fromkeys(links(tx.update))) for name, tx in OPTIMIZERS.items()}
 for name, found in made_of.items():
     print(f"{name}: {' -> '.join(found) or 'the gradient itself'}")
-for (one, other, settings), tx in IDENTITIES.items():
-    np.testing.assert_allclose(steps(tx), steps(OPTIMIZERS[other]), rtol=1e-4, atol=1e-5)
+for (one, other, settings), transformations in IDENTITIES.items():
+    for tx in transformations:
+        np.testing.assert_allclose(steps(tx), steps(OPTIMIZERS[other]), rtol=1e-4, atol=1e-5)
     print(f"{one} with {settings} is {other}")
 
 # %%
@@ -183,6 +202,6 @@ axes.text(len(columns) - 0.1, len(rows) - 0.4, "bytes of state\na parameter", ha
 axes.text(len(columns) + 0.15, len(rows) - 0.4, "becomes the other with", **below)
 axes.xaxis.tick_top()
 axes.tick_params(length=0)
-axes.set(yticks=[], xlim=(-3.6, len(columns) + 4), ylim=(len(rows) + 0.4, -0.7))
+axes.set(yticks=[], xlim=(-3.6, len(columns) + 4.6), ylim=(len(rows) + 0.4, -0.7))
 axes.spines[:].set_visible(False)
 plt.show()

@@ -60,25 +60,26 @@ def last_update(tx, silent, x):
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def worst(tx, t, key):
-    length = min(t, LENGTH)
+def worst(tx, length, silent):
+    """The largest update found after `silent` zeros and so many gradients, and their sizes."""
     ascent = optax.adam(optax.cosine_decay_schedule(0.3, 600))
 
     def objective(x):
-        return -jnp.log(jnp.abs(last_update(tx, t - length, x)))
+        return -jnp.log(jnp.abs(last_update(tx, silent, x)))
 
     def step(carry, _):
         x, state = carry
         updates, state = ascent.update(jax.grad(objective)(x), state)
         return (x + updates, state), None
 
-    x = jax.random.normal(key, (length,))
+    x = jax.random.normal(jax.random.key(0), (length,))
     (x, _), _ = jax.lax.scan(step, (x, ascent.init(x)), length=600)
-    return jnp.abs(last_update(tx, t - length, x)), jnp.abs(jnp.sinh(x))
+    return jnp.abs(last_update(tx, silent, x)), jnp.abs(jnp.sinh(x))
 
 
 found = {
-    name: [worst(tx, t, jax.random.key(0)) for t in TIMES] for name, (tx, *_) in METHODS.items()
+    name: [worst(tx, min(t, LENGTH), max(0, t - LENGTH)) for t in TIMES]
+    for name, (tx, *_) in METHODS.items()
 }
 for name, results in found.items():
     largest = max(float(size) for size, _ in results)
