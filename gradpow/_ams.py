@@ -49,6 +49,9 @@ def ams(
     here, as in the public code, with eta_t: they differ only if lambda is not 1 or -1. It divides
     by 0 where lambda = 0 masks everything; here ``floor`` bounds the mean of abs(k).
 
+    For leaves of any shape, each with a normaliser of its own. Keeps m and v, and s if b3 > 0, float32
+    or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule.
       b1: decay of the first moment, in [0, 1).
@@ -116,6 +119,8 @@ def grams(
     momentum, so the paper's Corollary 5.2 holds only where no gradient is 0. Some copies fold the
     bias correction into the rate, which moves eps.
 
+    Elementwise, for leaves of any shape. Keeps m and v, float32 or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule.
       b1: decay of the first moment, in [0, 1).
@@ -177,6 +182,9 @@ def cautious(
     put that around this, as in ``schedule_free(cautious(...))``.
 
     Chains ``base`` and :func:`gradpow.transforms.momentum_scaling` between two changes of sign.
+
+    For leaves of any shape, each with a normaliser of its own. Keeps what ``base`` keeps, and s if
+    b3 > 0.
 
     Args:
       base: an optimizer such as ``optax.sgd(1e-2, momentum=0.9)`` or ``optax.contrib.muon(1e-2)``.
@@ -241,6 +249,8 @@ def cautious_adam(
     differ where gradients are exactly 0. Its Definition 3.2 prints a normaliser by the norm of u;
     its Algorithm 1 and Corollary 4.2 need the norm of the mask, as here.
 
+    For leaves of any shape. Keeps m and v, float32 or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule.
       b1: decay of the first moment, in [0, 1).
@@ -302,6 +312,8 @@ def cautious_lion(
       m_t = \beta_2 m_{t-1} + (1 - \beta_2) g_t \\
       \theta_t &= \theta_{t-1} - \eta_t\, \phi \circ u_t / \max(\mathrm{mean}\,\phi,
       \mathrm{floor}), \qquad \theta_t \leftarrow \theta_t - \eta_t \gamma \theta_t
+
+    For leaves of any shape. Keeps m, float32 or wider, shaped as the parameters.
 
     Args:
       learning_rate: eta, a number or a schedule; Lion's rates are 3 to 10 times below Adam's.

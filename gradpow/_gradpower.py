@@ -24,6 +24,8 @@ def gradpower(
     gradient sees the powered one. Clip before it, ``optax.chain(optax.clip_by_global_norm(1.0),
     gradpower(base))``, as the paper does; the other order trains alike (Appendix B.6).
 
+    For leaves of any shape. Keeps what ``base`` keeps, in at least float32.
+
     Args:
       base: any optax transformation or optimizer, with its usual hyper-parameters.
       p: the power, > 0. Default from Section 3.1. The best p falls as the batch grows, and may
@@ -75,6 +77,8 @@ def adampower(
     With p = 1 it is AdamW. When abs(g)**p falls below eps, eps dominates and the step fades as in
     SGD (Section 4.1); so for very small gradients lower eps. Clip before it.
 
+    Elementwise, for leaves of any shape. Keeps m and v, float32 or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule. The paper keeps the rates tuned for Adam.
       p: the power, > 0; see :func:`gradpow.gradpower`.
@@ -125,6 +129,8 @@ def adagradpower(
       v_t = v_{t-1} + (g_t^p)^2, \qquad
       \theta_{t+1} = \theta_t - \eta_t\, g_t^p / \sqrt{v_t + \epsilon}
 
+    Elementwise, for leaves of any shape. Keeps v, float32 or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule.
       p: the power, > 0. Theorem 4.8 favours p < 1 at low noise, Theorem 4.11 p > 1 at high noise.
@@ -165,6 +171,9 @@ def sgdpower(
 
     .. math::
       \theta_{t+1} = \theta_t - \eta_t\, \mathrm{sign}(g_t)\,|g_t|^p
+
+    Elementwise, for leaves of any shape. Keeps nothing, or with momentum its accumulator, float32
+    or wider, shaped as the parameters.
 
     Args:
       learning_rate: eta, a number or a schedule.

@@ -52,6 +52,8 @@ def muonpower(
     A tree of the same answers, or a prefix of one, is taken too. The default is
     :func:`gradpow.hidden_matrices`. Empty leaves always go to AdamW.
 
+    Keeps M for hidden matrices, m and v for all else, float32 or wider, shaped as the parameters.
+
     Args:
       learning_rate: eta of both parts, a number or a schedule.
       p: the power, > 0. Default from Section 3.4.

@@ -37,6 +37,9 @@ def s3(
     One public copy adds eps inside the p-th root: with p = 3 that is a floor of eps^(1/3) = 0.002
     for eps = 1e-8, and small gradients lose their sign-like step.
 
+    Elementwise, for leaves of any shape. Keeps m and the root of s, float32 or
+    wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule.
       b: beta, the weight of the past in both averages, in [0, 1). Default from the appendix.

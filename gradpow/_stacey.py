@@ -46,6 +46,9 @@ def stacey(
     code starts z at theta_0, as here; their boxes print 0 (``mirror_init="zeros"``). It adds eps
     inside the power; here, as in the boxes, it is outside.
 
+    Elementwise, for leaves of any shape. Keeps m and the dual of z, float32 or
+    wider, shaped as the parameters.
+
     Args:
       learning_rate: eta, a number or a schedule, of the steepest-descent sequence.
       p: the norm of steepest descent, in [2, inf].
@@ -99,6 +102,9 @@ def lp_descent(
 
     .. math::
       \theta_{t+1} = \theta_t - \eta_t\, \mathrm{sign}(g_t)\,|g_t|^{1/(p-1)}
+
+    For leaves of any shape, elementwise unless ``scaled``, which sums over the whole tree. Keeps
+    nothing.
 
     Args:
       learning_rate: eta, a number or a schedule.
