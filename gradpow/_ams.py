@@ -49,8 +49,8 @@ def ams(
     here, as in the public code, with eta_t: they differ only if lambda is not 1 or -1. It divides
     by 0 where lambda = 0 masks everything; here ``floor`` bounds the mean of abs(k).
 
-    For leaves of any shape, each with a normaliser of its own. Keeps m and v, and s if b3 > 0, float32
-    or wider, shaped as the parameters.
+    For leaves of any shape, each with a normaliser of its own. Keeps m and v, and s if b3 > 0,
+    float32 or wider, shaped as the parameters.
 
     Args:
       learning_rate: eta, a number or a schedule.
