@@ -100,7 +100,8 @@ for axes, title in zip((first, second, third), titles, strict=True):
 plt.show()
 
 # %%
-# Spikes come with the rate, for all alike: at this size the paper's difference does not show, and S3
-# with p = 3 counts more of them at rate 0.1, where its loss is low enough for each batch to stand
-# out. What shows is the other claim: at three times Adam's best rate S3 with p = 3 ends at half of
-# Adam's loss, and at ten times it still trains where Adam does not. p = 1 does not have this.
+# Spikes come with the rate, for all alike: at this size the paper's difference does not show, and
+# S3 with p = 3 counts more of them at rate 0.1, where its loss is low enough for each batch to
+# stand out. What shows is the other claim: at three times Adam's best rate S3 with p = 3 ends at
+# half of Adam's loss, and at ten times it still trains where Adam does not. p = 1 does not have
+# this.
