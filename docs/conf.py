@@ -41,7 +41,7 @@ html_static_path = ["_static"]
 html_css_files = ["gradpow.css"]
 html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "navbar_persistent": []}
 
-myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_merge_streams = True
 nb_execution_mode = "force"
@@ -50,7 +50,6 @@ nb_execution_raise_on_error = True
 nb_output_stderr = "error"
 
 autodoc_typehints = "none"  # the docstrings say what each argument takes
-autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
@@ -82,23 +81,11 @@ sphinx_gallery_conf = {
     "filename_pattern": r"figures/(?!__)",
     "ignore_pattern": r"__",
     "image_srcset": ["2x"],
-    "remove_config_comments": True,
-    "show_memory": False,
     "show_signature": False,
     "download_all_examples": False,
-    "matplotlib_animations": False,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
-    "reset_modules": ("matplotlib", "conf.reset_jax"),
-    "min_reported_time": 0,
 }
-
-
-def reset_jax(gallery_conf, fname):
-    """Each figure begins with JAX's own settings."""
-    import jax
-
-    jax.config.update("jax_enable_x64", False)
 
 
 # Where a file of the repository is a page of the site.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import gradpow  # noqa: F401
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "docs"))

@@ -1,8 +1,10 @@
 """Draws the papers' figures: runs the scripts beside this file and keeps their pictures.
 
-pip install -e ".[examples]"
-python -m examples.figures                      # all, as PNG in runs/figures
-python -m examples.figures s3_bounds family     # some
+    pip install -e ".[pretrain,examples]"
+    python -m examples.figures                      # all, as PNG in runs/figures
+    python -m examples.figures s3_bounds family     # some
+
+The site's gallery runs the same scripts.
 """
 
 import contextlib
@@ -13,7 +15,6 @@ import time
 import warnings
 from pathlib import Path
 
-import jax
 import matplotlib
 import matplotlib.pyplot as plt
 import tyro
@@ -44,10 +45,7 @@ def draw(name: str, out: Path) -> tuple[list[Path], str]:
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")
-        try:
-            runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
-        finally:
-            jax.config.update("jax_enable_x64", False)  # one of them needs it
+        runpy.run_path(str(FOLDER / f"{name}.py"), run_name="__main__")
     figures = [plt.figure(number) for number in plt.get_fignums()]
     paths = [out / f"{name}{'' if i == 0 else f'_{i + 1}'}.png" for i in range(len(figures))]
     for figure, path in zip(figures, paths, strict=True):

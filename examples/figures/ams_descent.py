@@ -35,11 +35,11 @@ import optax
 from examples.style import clean
 from gradpow.transforms import momentum_scaling
 
-jax.config.update("jax_enable_x64", True)  # differences of losses would drown in float32
 DIMENSIONS, STEPS, RUNS = 50, 200, 20
 FACTORS = np.geomspace(0.1, 30, 26)
-spectrum = jnp.geomspace(0.01, 1, DIMENSIONS)
-rotation = jax.random.orthogonal(jax.random.key(1), DIMENSIONS)
+with jax.enable_x64(True):  # differences of losses would drown in float32
+    spectrum = jnp.geomspace(0.01, 1, DIMENSIONS)
+    rotation = jax.random.orthogonal(jax.random.key(1), DIMENSIONS)
 LOSSES = {
     "convex": lambda x: 0.5 * jnp.sum(spectrum * (rotation @ x) ** 2),
     "not convex": lambda x: jnp.sum(1 - jnp.cos(rotation @ x)),
@@ -85,12 +85,13 @@ def check(loss, key):
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 comparison = axes[2]
 for column, (name, loss) in enumerate(LOSSES.items()):
-    keys = jax.random.split(jax.random.key(0), RUNS)
-    over_runs = jax.jit(jax.vmap(functools.partial(check, loss)))
-    grams, cautious, lower, upper = over_runs(keys)
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.key(0), RUNS)
+        results = jax.jit(jax.vmap(functools.partial(check, loss)))(keys)
+    grams, cautious, lower, upper = map(np.asarray, results)
     # Where all coordinates agree, no rate is left to try.
-    tried = np.asarray(lower[..., -1] < -1e-12)
-    grams, cautious, lower, upper = (np.asarray(x)[tried] for x in (grams, cautious, lower, upper))
+    tried = lower[..., -1] < -1e-12
+    grams, cautious, lower, upper = (x[tried] for x in (grams, cautious, lower, upper))
     slack = 1e-12
     above, under = grams > upper + slack, grams < lower - slack
     worse = (grams > cautious + slack)[:, FACTORS <= 1]

@@ -88,15 +88,8 @@ IDENTITIES = {  # ends, what stands at the arc, and the first end with those set
 # A transformation is a pair of functions. The name of the factory that made it stands in
 # ``__qualname__``, and the links that it calls in its closure, in their order.
 
-WRAPPERS = {"chain", "with_extra_args_support", "partition", "masked", "named_chain"}
-LEFT_OUT = {
-    "identity",
-    "scale_by_learning_rate",
-    "scale",
-    "add_decayed_weights",
-    "decay_stepped_weights",
-    "scale_by_schedule",
-}
+WRAPPERS = {"chain", "with_extra_args_support", "partition"}
+LEFT_OUT = {"identity", "scale", "add_decayed_weights", "decay_stepped_weights"}
 
 
 def updates_in(value: Any) -> Iterator[Callable[..., Any]]:

@@ -55,18 +55,16 @@ def run(tx, rate, key):
 # %%
 # All rates and runs of an optimizer at once.
 
+over_runs = jax.vmap(run, in_axes=(None, None, 0))
+over_rates = jax.jit(jax.vmap(over_runs, in_axes=(None, 0, None)), static_argnums=0)
+over_runs = jax.jit(over_runs, static_argnums=0)
+keys = jax.random.split(jax.random.key(0), 2 * RUNS)
 results = {}
 for name, (_, tx) in OPTIMIZERS.items():
-    over_runs = jax.vmap(run, in_axes=(None, None, 0))
-    keys = jax.random.split(jax.random.key(0), 2 * RUNS)
-    grid = jax.jit(jax.vmap(over_runs, in_axes=(None, 0, None)), static_argnums=0)
-    _, losses, _ = grid(tx, jnp.asarray(RATES), keys[:RUNS])
+    _, losses, _ = over_rates(tx, jnp.asarray(RATES), keys[:RUNS])
     final = np.nan_to_num(np.median(np.asarray(losses)[:, :, -100:], axis=(1, 2)), nan=np.inf)
     rate = RATES[final.argmin()]
-    results[name] = (
-        rate,
-        *map(np.asarray, jax.jit(over_runs, static_argnums=0)(tx, rate, keys[RUNS:])),
-    )
+    results[name] = rate, *map(np.asarray, over_runs(tx, rate, keys[RUNS:]))
     late = results[name][2][:, -500:]
     print(f"{name}: rate {rate:g}, loss at the end {np.median(late):.1e}, at most {late.max():.1e}")
 

@@ -44,6 +44,7 @@ OPTIMIZERS = {  # by the distribution's p
 }
 
 
+@functools.cache
 def dataset(p):
     """A hundred thousand samples of each coordinate of N_p(mu)."""
     generator = np.random.default_rng(p)
