@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ._check import require_like, require_own_state
+
 
 def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
     r"""Chains transformations as :func:`optax.chain`, with two additions.
@@ -34,7 +36,8 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
       An :class:`optax.GradientTransformationExtraArgs`. Its state is the tuple of its links'.
 
     Raises:
-      ValueError: if called without any link.
+      ValueError: if called without any link; at update, if parameters or state are not those of
+        such updates, by structure or shape.
       TypeError: at init or update, if a leaf is complex.
 
     Examples:
@@ -56,11 +59,26 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
     def update(updates, state, params=None, **extra_args):
         grad = jax.tree.map(_lift, updates)
         params = jax.tree.map(_lift, params)
-        result, new_state = inner.update(grad, state, params, **(extra_args | {"grad": grad}))
+        if params is not None:
+            require_like(updates, "the parameters", params)
+        try:
+            result, new_state = inner.update(grad, state, params, **(extra_args | {"grad": grad}))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            require_own_state(inner.init, grad, state)
+            raise
+        if not _alike(new_state, state):
+            require_own_state(inner.init, grad, state)
+            return jax.tree.map(_as, result, updates), new_state  # optax.monitor's first step
         # A link fed wider gradients than params would otherwise widen its state, and break scan.
         return jax.tree.map(_as, result, updates), jax.tree.map(_as, new_state, state)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _alike(tree: Any, other: Any) -> bool:
+    leaves, structure = jax.tree.flatten(tree)
+    others, other_structure = jax.tree.flatten(other)
+    return structure == other_structure and [*map(jnp.shape, leaves)] == [*map(jnp.shape, others)]
 
 
 def _lift(x: Any) -> Any:

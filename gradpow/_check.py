@@ -1,5 +1,6 @@
 """What a user may pass: one check for hyper-parameters, one each for `grad` and `params`."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -48,6 +49,16 @@ def check_rate(**arguments: Any) -> None:
     check("finite and >= 0", **{k: v for k, v in arguments.items() if not callable(v)})
 
 
+def check_order(**arguments: Any) -> None:
+    """Raises unless the arguments rise in the order given; tracers are trusted."""
+    values = list(arguments.values())
+    if any(isinstance(value, Tracer) for value in values):
+        return
+    if any(a > b for a, b in itertools.pairwise(values)):
+        said = ", ".join(f"{name} = {value!r}" for name, value in arguments.items())
+        raise ValueError(f"{' <= '.join(arguments)} must hold, not {said}.")
+
+
 def require_params(name: str, params: Any) -> None:
     if params is None:
         raise ValueError(f"{name} needs the parameters: call update(grads, state, params).")
@@ -66,3 +77,35 @@ def require_grad(name: str, grad: Any, updates: Any) -> None:
             f"{jax.tree.structure(grad)} and {jax.tree.structure(updates)}. Inside a chain, "
             "optax.masked and optax.partition need mask_compatible_extra_args=True around it."
         )
+
+
+def require_like(updates: Any, what: str, tree: Any) -> None:
+    """Raises unless a tree's leaves have the updates' shapes: broadcasting would hide a mistake."""
+    wanted, found = _shapes(updates), _shapes(tree)
+    if wanted == found or list(wanted.values()) == list(found.values()):
+        return  # the names may differ: a box around a leaf is one
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    raise ValueError(
+        f"{what} and the updates differ at {name or 'the root'}: {found.get(name, 'nothing')} and "
+        f"{wanted.get(name, 'nothing')}. Both need the structure and the shapes of the parameters."
+    )
+
+
+def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> None:
+    """Raises if the state is not what init makes for such updates."""
+    own = jax.eval_shape(init, updates)
+    if jax.tree.structure(own) == jax.tree.structure(state) and _shapes(own) == _shapes(state):
+        return
+    wanted, found = _shapes(own), _shapes(state)
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    raise ValueError(
+        "the state belongs to another optimizer, or to parameters of other structure or shapes: at "
+        f"{name or 'the root'} it has {found.get(name, 'nothing')}, and this one keeps "
+        f"{wanted.get(name, 'nothing')}. Take it from this optimizer's init(params); to go on with "
+        "the moments of another one, put them into such a state with optax.tree.set."
+    )
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): jnp.shape(leaf) for path, leaf in leaves}

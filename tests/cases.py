@@ -46,6 +46,13 @@ RATES = ("learning_rate", "weight_decay")
 
 TRANSFORMS = {
     "sign_power": Case(t.sign_power, {"p": 1.2}),
+    "adaptive_sign_power": Case(
+        t.adaptive_sign_power,
+        {"b": 0.9},
+        # The first power acts at init alone, bounds and eps where the noise is at their level.
+        {"p": 1.2, "low": 0.8, "high": 1.4, "eps": 1e-8},
+        reduces=True,
+    ),
     "interpolated_momentum": Case(t.interpolated_momentum, {"b1": 0.9, "b2": 0.99}),
     "nesterov_pmoment": Case(t.nesterov_pmoment, {"b": 0.9, "p": 1.5}),
     "p_norm_scale": Case(t.p_norm_scale, {"b": 0.9, "p": 3.0, "eps": 1e-8}, needs_grad=True),

@@ -89,9 +89,10 @@ def test_a_sharded_update_equals_the_unsharded_one_without_needless_collectives(
     case, tx = CASES[name], in_chain(CASES[name])
     gradients = [tree(seed) for seed in (1, 2, 3)]
     expected = unsharded(tx, gradients)
-    # Sums are made in another order, and Muon's matrix products amplify that; all else may differ
-    # in a last bit.
-    tolerance = 1e-3 if name == "muonpower" else 1e-6 if case.reduces else 3e-7
+    # Sums are made in another order, which Muon's matrix products amplify, and the difference of
+    # two sums that is a variance; all else may differ in a last bit.
+    tolerance = {"muonpower": 1e-3, "adaptive_sign_power": 1e-5}.get(name)
+    tolerance = tolerance or (1e-6 if case.reduces else 3e-7)
     for axes in ["auto", "explicit"] if name in EXPLICIT else ["auto"]:
         mesh = make_mesh(axes)
         with jax.set_mesh(mesh):

@@ -1,5 +1,7 @@
 """The paper ideas, one file each; chain them with :func:`gradpow.chain` or :func:`optax.chain`."""
 
+from ._adaptive_sign_power import AdaptiveSignPowerState as AdaptiveSignPowerState
+from ._adaptive_sign_power import adaptive_sign_power as adaptive_sign_power
 from ._decay_stepped_weights import DecaySteppedWeightsState as DecaySteppedWeightsState
 from ._decay_stepped_weights import decay_stepped_weights as decay_stepped_weights
 from ._interpolated_momentum import InterpolatedMomentumState as InterpolatedMomentumState

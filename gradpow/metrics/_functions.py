@@ -1,0 +1,274 @@
+"""The metrics: of updates, gradient, parameters and the optimizer's state."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from .._check import check
+from .._noise import sum_of_squares, variance_and_signal
+from .._numerics import Scalar, guarded_divide
+from .._paths import map_with_names
+from ..transforms import AdaptiveSignPowerState
+
+
+def update_rms(updates: Any, **_: Any) -> jax.Array:
+    r"""Root mean square of the update.
+
+    .. math:: \sqrt{\tfrac{1}{d} \textstyle\sum_i u_i^2}
+
+    Args:
+      updates: a tree of arrays of any shape; it has d coordinates.
+      **_: ignored.
+
+    Returns:
+      A scalar, in the units of the parameters.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow import metrics
+      >>> print(metrics.update_rms({"a": jnp.array([3.0, -4.0]), "b": jnp.zeros(2)}))
+      2.5
+    """
+    return _norm(updates) / max(_size(updates), 1) ** 0.5
+
+
+def largest_update(updates: Any, **_: Any) -> jax.Array:
+    r"""The largest step of any coordinate, which rises before loss spikes.
+
+    .. math:: \max_i |u_i|
+
+    Over the learning rate, and without weight decay, it is at most 1 for S3 (Theorem 2) and 7.27
+    for Adam with decays 0.9 and 0.999 (Theorem 1, :func:`gradpow.theory.adam_update_bound`).
+
+    Args:
+      updates: a tree of arrays of any shape.
+      **_: ignored.
+
+    Returns:
+      A scalar, in the units of the parameters.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow import metrics
+      >>> print(metrics.largest_update({"a": jnp.array([3.0, -4.0]), "b": jnp.zeros(2)}))
+      4.0
+
+    References:
+      Peng et al., `SoftSignSGD (S3): An Enhanced Optimizer for Practical DNN Training and Loss
+      Spikes Minimization Beyond Adam`, Section III and Figure 3.
+    """
+    each = [jnp.max(jnp.abs(u), initial=0) for u in jax.tree.leaves(updates)]
+    return jnp.max(jnp.stack(each)) if each else jnp.zeros([])
+
+
+def sign_agreement(updates: Any, grad: Any, **_: Any) -> jax.Array:
+    r"""The share of coordinates whose step goes against the gradient: downhill.
+
+    .. math:: \frac{|\{i : u_i g_i < 0\}|}{|\{i : u_i g_i \neq 0\}|}
+
+    It is what AMS, Grams and Cautious act on: of Grams it is 1, and Cautious masks the rest. In a
+    chain before the learning rate, where the update is not yet negated, it is 1 minus this.
+
+    Args:
+      updates: a tree of arrays of any shape.
+      grad: the raw gradient, of the same structure.
+      **_: ignored.
+
+    Returns:
+      A scalar in [0, 1].
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow import metrics
+      >>> u, g = jnp.array([-1.0, 1.0, 2.0, -0.5, 0.0]), jnp.array([1.0, -1.0, 1.0, 2.0, 1.0])
+      >>> print(metrics.sign_agreement(u, g))
+      0.75
+
+    References:
+      `Decoupling Sign and Magnitude in Optimization with Adaptive Momentum Scaling`, Section 3.
+    """
+    # Signs, since the product of two small numbers underflows; float32 sums of counts err by less
+    # than 1e-7 of them, where integers would overflow beyond 2^31 coordinates.
+    signs = jax.tree.leaves(jax.tree.map(lambda u, g: jnp.sign(u) * jnp.sign(g), updates, grad))
+    downhill = sum(jnp.sum(s < 0, dtype=jnp.float32) for s in signs)
+    both = sum(jnp.sum(s != 0, dtype=jnp.float32) for s in signs)
+    return downhill / jnp.maximum(both, 1)
+
+
+def effective_rate(updates: Any, grad: Any, **_: Any) -> jax.Array:
+    r"""The learning rate at which SGD would take a step of this size.
+
+    .. math:: \|u\|_2 \,/\, \|g\|_2
+
+    Args:
+      updates: a tree of arrays of any shape.
+      grad: the raw gradient, of the same structure.
+      **_: ignored.
+
+    Returns:
+      A scalar, from 0 on; 0 where the gradient is 0.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow import metrics
+      >>> print(metrics.effective_rate(jnp.array([3.0, -4.0]), jnp.array([0.0, 10.0])))
+      0.5
+    """
+    return guarded_divide(_norm(updates), _norm(grad))
+
+
+def relative_update(updates: Any, params: Any, **_: Any) -> jax.Array:
+    r"""The size of the step relative to that of the parameters.
+
+    .. math:: \|u\|_2 \,/\, \|\theta\|_2
+
+    Args:
+      updates: a tree of arrays of any shape.
+      params: the parameters, of the same structure.
+      **_: ignored.
+
+    Returns:
+      A scalar, from 0 on; 0 where all parameters are 0.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow import metrics
+      >>> print(metrics.relative_update(jnp.array([3.0, -4.0]), jnp.array([0.0, 10.0])))
+      0.5
+    """
+    return guarded_divide(_norm(updates), _norm(params))
+
+
+def noise_to_signal(
+    state: Any, *, b1: Scalar = 0.9, b2: Scalar = 0.999, per_tensor: bool = False, **_: Any
+) -> Any:
+    r"""How noisy the gradient is, from the moments that the optimizer keeps anyway.
+
+    .. math::
+      \Bigl(\sum_i \mathrm{Var}\, g_i \Big/ \sum_i (E\, g_i)^2\Bigr)^{1/2}, \qquad
+      \mathrm{Var}\, g = \frac{\hat v - \hat m^2}{1 - c_t}, \quad
+      (E\, g)^2 = \hat v - \mathrm{Var}\, g
+
+    with Adam's debiased moments, and c_t the share of the noise that its average keeps, (1 - b1) /
+    (1 + b1) in the long run. GradPower's best p depends on it (Section 4.1): above 1, powers p > 1
+    make the larger updates, below 1 powers p < 1.
+
+    Reads every :class:`optax.ScaleByAdamState` within the state: AdamW, AMS, Grams, cautious Adam.
+    AdamPower's moments are the powered gradient's, and so is its ratio. Where there is a
+    :class:`gradpow.transforms.AdaptiveSignPowerState`, which measures the raw gradient, that one's
+    measurement is returned.
+
+    Args:
+      state: the optimizer's state, however nested.
+      b1: decay of the first moment, in [0, 1).
+      b2: decay of the second moment, in [0, 1).
+      per_tensor: return a dictionary from tensors' names, joined by "/", to their ratios, by Adam's
+        moments.
+      **_: ignored.
+
+    Returns:
+      A scalar from 0 to infinity (where no signal stands out), or a dictionary of them. NaN before
+      the second step, when nothing is known.
+
+    Raises:
+      ValueError: if b1 or b2 lies outside its range, or the state holds no such moments.
+
+    Examples:
+      >>> import gradpow, jax, jax.numpy as jnp, optax
+      >>> tx = optax.adam(1e-3)
+      >>> state = tx.init(jnp.zeros(10_000))
+      >>> for step in range(50):
+      ...   _, state = tx.update(0.5 + jax.random.normal(jax.random.key(step), 10_000), state)
+      >>> print(f"{gradpow.metrics.noise_to_signal(state):.1f}")
+      2.0
+
+    References:
+      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 4.1.
+    """
+    check("in [0, 1)", b1=b1, b2=b2)
+    measured = _inside(state, AdaptiveSignPowerState)
+    if measured and not per_tensor:
+        return _root_ratio(measured[0].variance, measured[0].signal)
+    terms = {}
+
+    def add(name, m, v, count):
+        m, v = m / (1 - b1**count), v / (1 - b2**count)
+        terms[name] = variance_and_signal(sum_of_squares(m), jnp.sum(v), b1, count)
+
+    for adam in _adam_states("noise_to_signal", state):
+        count = jnp.asarray(adam.count, jnp.float32)
+        map_with_names(lambda name, m, v, t=count: add(name, m, v, t), adam.mu, adam.nu)
+    if per_tensor:
+        return {name: _root_ratio(*term) for name, term in terms.items()}
+    return _root_ratio(sum(v for v, _ in terms.values()), sum(s for _, s in terms.values()))
+
+
+def eps_share(state: Any, *, b2: Scalar = 0.999, eps: Scalar = 1e-8, **_: Any) -> jax.Array:
+    r"""The share of coordinates in which eps, and not the second moment, sets Adam's step.
+
+    .. math:: \tfrac{1}{d}\, |\{i : \hat v_i^{1/2} < \epsilon\}|
+
+    There the step fades as SGD's does, and AdamPower's, whose moments are of :math:`|g|^p`, as
+    SGDPower's. If it is large, lower eps.
+
+    Args:
+      state: the optimizer's state, with an :class:`optax.ScaleByAdamState` or several.
+      b2: decay of the second moment, in [0, 1).
+      eps: the optimizer's, >= 0.
+      **_: ignored.
+
+    Returns:
+      A scalar in [0, 1]. Coordinates whose gradient was 0 all along are counted.
+
+    Raises:
+      ValueError: if b2 or eps lies outside its range, or the state holds no such moments.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp
+      >>> tx = gradpow.adampower(1e-3, p=1.2)
+      >>> _, state = tx.update(jnp.array([1e-7, 1e-3]), tx.init(jnp.zeros(2)), jnp.zeros(2))
+      >>> print(gradpow.metrics.eps_share(state, b2=0.95))  # 1e-7^1.2 is 4e-9
+      0.5
+
+    References:
+      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 4.1.
+    """
+    check("in [0, 1)", b2=b2)
+    check("finite and >= 0", eps=eps)
+    below, size = jnp.zeros([]), 0
+    for adam in _adam_states("eps_share", state):
+        bound = eps**2 * (1 - b2 ** jnp.asarray(adam.count, jnp.float32))
+        below += sum(jnp.sum(v < bound, dtype=jnp.float32) for v in jax.tree.leaves(adam.nu))
+        size += _size(adam.nu)
+    return below / max(size, 1)
+
+
+def _norm(tree: Any) -> jax.Array:
+    return jnp.sqrt(sum((sum_of_squares(x) for x in jax.tree.leaves(tree)), start=jnp.zeros([])))
+
+
+def _size(tree: Any) -> float:
+    # A float, since as an integer it may exceed what int32 holds.
+    return float(sum(x.size for x in jax.tree.leaves(tree)))
+
+
+def _root_ratio(variance: Any, signal: Any) -> jax.Array:
+    """Infinite where there is variance and no signal."""
+    return jnp.sqrt(variance) / jnp.sqrt(signal)
+
+
+def _inside(state: Any, kind: type) -> list[Any]:
+    leaves = jax.tree.leaves(state, is_leaf=lambda x: isinstance(x, kind))
+    return [x for x in leaves if isinstance(x, kind)]
+
+
+def _adam_states(name: str, state: Any) -> list[Any]:
+    found = _inside(state, optax.ScaleByAdamState)
+    if not found:
+        raise ValueError(
+            f"{name} reads Adam's moments, and this state has none: chain optax.scale_by_adam in "
+            "another optimizer to watch the gradient, or gradpow.transforms.adaptive_sign_power."
+        )
+    return found

@@ -1,0 +1,103 @@
+"""Loss spikes, seen coming in the update: S3, Section III and Figure 3."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from .._check import check, check_rate
+from .._numerics import Scalar
+from ._functions import largest_update
+
+
+class SpikeDetectorState(NamedTuple):
+    """State of :func:`spike_detector`: usual, the average of the mean |u|; count, its steps."""
+
+    usual: jax.Array
+    count: jax.Array
+
+
+def spike_detector(
+    learning_rate: optax.ScalarOrSchedule = 1.0,
+    bound: Scalar = 1.0,
+    rise: Scalar = 2.0,
+    b: Scalar = 0.99,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Warns of a loss spike by the size of the update, before the loss has it.
+
+    .. math::
+      \text{spike}_t = \max_i |u_i| > \text{bound} \cdot \eta_t \ \text{ and } \
+      \operatorname{mean}_i |u_i| > \text{rise} \cdot a_{t-1}, \qquad
+      a_t = b\, a_{t-1} + (1 - b) \operatorname{mean}_i |u_i|
+
+    a is debiased and in units of eta. The paper's reasoning: Adam's updates are usually far below
+    1, but may reach 7.27 in a coordinate whose gradient bursts after a quiet time (Theorem 1); that
+    throws other coordinates off, and all loss spikes of its GPT-2 followed an abrupt rise of the
+    mean update upon a sharp rise of the largest (Figure 3). S3's updates never exceed 1 (Theorem
+    2), so with the default bound it gives no warning. An update that is not finite always does.
+
+    The first update is only looked at. It is a measurement for :func:`optax.monitor`, which stands
+    in a chain where it is to look, or around an optimizer with its rate::
+
+        optax.chain(tx, optax.monitor({"spikes": spike_detector(learning_rate)}))
+
+    Args:
+      learning_rate: eta, a number or a schedule: what u is multiplied by already. 1 before
+        ``scale_by_learning_rate``.
+      bound: > 0. The default is S3's bound on its own updates.
+      rise: > 0, of the mean update over its usual size. 2 is ours.
+      b: the weight of the past in the usual size, in [0, 1). 0.99 is ours.
+
+    Returns:
+      An :class:`optax.GradientTransformationExtraArgs` whose updates are the measurement: a
+      dictionary of the scalars ``largest`` and ``mean``, in units of eta, and the boolean
+      ``spike``.
+
+    Raises:
+      ValueError: if an argument lies outside its range.
+      TypeError: if an argument is no number.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp, optax
+      >>> tx = gradpow.chain(
+      ...   optax.scale_by_adam(),
+      ...   optax.monitor({"update": gradpow.metrics.spike_detector()}),
+      ...   optax.scale_by_learning_rate(1e-3),
+      ... )
+      >>> state = tx.init(jnp.zeros(2))
+      >>> for step in range(300):  # noise, and at last a burst in one coordinate
+      ...   noise = 0.01 * (-1) ** step
+      ...   _, state = tx.update(jnp.array([noise, noise if step < 299 else 1.0]), state)
+      >>> seen = optax.tree.get(state, "update")
+      >>> print(f"{seen['largest']:.1f}", seen["spike"])
+      1.6 True
+
+    References:
+      Peng et al., `SoftSignSGD (S3): An Enhanced Optimizer for Practical DNN Training and Loss
+      Spikes Minimization Beyond Adam`, Section III, Theorem 1 and Figure 3.
+    """
+    check_rate(learning_rate=learning_rate)
+    check("finite and > 0", bound=bound, rise=rise)
+    check("in [0, 1)", b=b)
+    rate = learning_rate if callable(learning_rate) else lambda count: learning_rate
+
+    def init(params):
+        del params
+        return SpikeDetectorState(jnp.zeros([]), jnp.zeros([], jnp.int32))
+
+    def update(updates, state, params=None, **extra_args):
+        del params, extra_args
+        leaves = jax.tree.leaves(updates)
+        size = float(max(sum(u.size for u in leaves), 1))
+        mean = sum((jnp.sum(jnp.abs(u)) for u in leaves), start=jnp.zeros([])) / size
+        eta = rate(state.count)
+        largest, mean = largest_update(updates) / eta, mean / eta
+        # Before the first update the usual size is 0/0, and no comparison with it holds.
+        rises = mean > rise * state.usual / (1 - b ** state.count.astype(jnp.float32))
+        finite = jnp.isfinite(mean)
+        usual = jnp.where(finite, b * state.usual + (1 - b) * mean, state.usual)
+        seen: Any = {"largest": largest, "mean": mean, "spike": (largest > bound) & rises | ~finite}
+        return seen, SpikeDetectorState(usual, optax.safe_increment(state.count))
+
+    return optax.GradientTransformationExtraArgs(init, update)
