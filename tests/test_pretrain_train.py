@@ -104,6 +104,23 @@ def test_a_run_learns_and_leaves_its_records(finished):
     assert list((finished / "tensorboard").iterdir())
 
 
+def test_a_monitored_run_logs_the_gradients_noise_and_trains_as_without(tmp_path, text):
+    losses = {}
+    for flags in ([], ["--monitor"]):
+        out = tmp_path / f"run{len(flags)}"
+        assert start(arguments(out, text, "--optimizer", "adampower", *flags, steps=20)) == 0
+        records = logs.read(out)
+        losses[out] = [r["loss"] for r in records if "loss" in r]
+    without, monitored = losses.values()
+    np.testing.assert_allclose(monitored, without, rtol=1e-5)  # the programs differ
+    seen = [r for r in records if "noise_to_signal" in r]
+    assert [r["step"] for r in seen] == [7, 10, 14, 20]
+    assert all(r["noise_to_signal"] > 0 and 0 <= r["eps_share"] <= 1 for r in seen)
+    assert seen[-1]["effective_rate"] > 0 and seen[-1]["relative_update"] < 1
+    assert "noise_to_signal_of/embed_tokens/embedding" in seen[-1]
+    assert start(["--out", str(out), "--resume"]) == 0  # its state has the measurements
+
+
 @pytest.mark.parametrize("stop", [13, 20, 39])
 def test_a_stopped_run_resumes_to_the_same_bits(finished, tmp_path, text, monkeypatch, stop):
     out = tmp_path / "run"

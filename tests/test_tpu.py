@@ -8,6 +8,7 @@ import gradpow
 from benchmarks import pods, trees
 from benchmarks.methods import ELEMENTWISE, METHODS, in_pipeline
 from examples.pretrain import absent
+from gradpow import metrics
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +91,22 @@ def test_a_sum_costs_a_second_pass_and_one_all_reduce_of_scalars(name, mesh):
     assert step.passes == 2
     assert step.reserved < (mask + 0.01) * step.parameters
     assert (step.cost.collectives, step.cost.exchanged) == (1, 4 * scalars)
+
+
+def test_all_metrics_together_cost_one_pass_over_what_they_measure(mesh):
+    watched = {
+        name: getattr(metrics, name)
+        for name in (
+            "update_rms", "largest_update", "sign_agreement", "effective_rate", "relative_update",
+            "noise_to_signal", "eps_share",
+        )
+    }  # fmt: skip
+    alone = METHODS["grams"](1e-3)
+    steps = [
+        pods.measure(tx, trees.huge(mesh), mesh)
+        for tx in (alone, metrics.monitored(alone, watched))
+    ]
+    plain, monitored = ((s.cost.read + s.cost.written) / s.parameters for s in steps)
+    # The updates are written, and they, gradient, parameters and two moments read, of 4 bytes each.
+    assert monitored - plain == pytest.approx(24, rel=1e-3)
+    assert steps[1].cost.collectives == 2  # of sums, and of the largest

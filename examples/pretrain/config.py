@@ -86,6 +86,9 @@ class RunConfig:
     """Steps between looks at the metrics, each of which waits for the device."""
     stop_after_bad_steps: int = 10
     """Consecutive steps with a gradient that is not finite, all skipped, after which to stop."""
+    monitor: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Log also the gradient's noise, of each tensor and in all, the update relative to the
+    parameters, the effective rate, the share of coordinates below eps, and warnings of spikes."""
     peak_flops: float = 0.0
     """Peak rate of one device, operations a second, for MFU; 0: from a table, where known."""
     cache: Path = Path.home() / ".cache" / "gradpow"

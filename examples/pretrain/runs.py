@@ -31,6 +31,7 @@ from .data import Data
 from .errors import UserError, one_line
 from .files import write_whole
 from .hardware import device_memory, in_bytes, tree_bytes
+from .monitoring import monitored
 from .optimizers import make_optimizer, make_schedule
 from .step import TrainState, init_state, make_step
 
@@ -96,6 +97,8 @@ def make_parts(config: RunConfig, devices: Sequence[Any] | None = None) -> Parts
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"--shape: {one_line(error)}") from None
     graphdef, params = nnx.split(model, nnx.Param)
+    if config.monitor:
+        optimizer = monitored(optimizer, schedule, config.hyper, params)
     abstract = jax.eval_shape(lambda params: init_state(params, optimizer), params)
     return Parts(graphdef, optimizer, schedule, mesh, sharding.place(abstract, mesh))
 

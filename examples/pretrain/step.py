@@ -14,6 +14,8 @@ import numpy as np
 import optax
 from flax import nnx
 
+from gradpow import metrics
+
 from .sharding import constrain, constrain_as_params
 
 # From parameters, a batch and dropout's key (None: no dropout) to the loss of each of the batch's
@@ -125,29 +127,19 @@ def make_step(
         skipped = state.skipped + ~finite
         in_row = jnp.where(finite, 0, state.skipped_in_row + 1)
         taken = state.step - state.skipped  # what the schedules in the optimizer's state count
-        metrics = (loss, grad_norm, *about, schedule(taken), skipped, in_row)
-        metrics = jnp.stack([jnp.asarray(m, jnp.float32) for m in metrics])
-        return TrainState(state.step + 1, skipped, in_row, params, opt_state), metrics
+        measured = (loss, grad_norm, *about, schedule(taken), skipped, in_row)
+        measured = jnp.stack([jnp.asarray(m, jnp.float32) for m in measured])
+        return TrainState(state.step + 1, skipped, in_row, params, opt_state), measured
 
     return jax.jit(step, donate_argnums=0, out_shardings=out_shardings)
 
 
 def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """RMS and largest size of the update, and how much of it goes against the gradient.
-
-    The last is the share, of the coordinates where neither is 0, in which the update has the sign
-    opposite to the gradient's: it goes downhill. It is what AMS and Cautious act on.
-    """
-    pairs = list(zip(jax.tree.leaves(updates), jax.tree.leaves(grads), strict=True))
-    size = float(sum(u.size for u, _ in pairs))  # as an integer it may exceed 2^31
-    rms = jnp.sqrt(sum(jnp.sum(u * u) for u, _ in pairs) / size)
-    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(u)) for u, _ in pairs]))
-    # Signs, since the product of two small numbers underflows; float32 sums of counts err by less
-    # than 1e-7 of them, where integers would overflow beyond 2^31 coordinates.
-    products = [jnp.sign(u) * jnp.sign(g) for u, g in pairs]
-    downhill = sum(jnp.sum(s < 0, dtype=jnp.float32) for s in products)
-    both = sum(jnp.sum(s != 0, dtype=jnp.float32) for s in products)
-    return rms, largest, downhill / jnp.maximum(both, 1)
+    return (
+        metrics.update_rms(updates),
+        metrics.largest_update(updates),
+        metrics.sign_agreement(updates, grads),
+    )
 
 
 def make_evaluate(

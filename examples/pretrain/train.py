@@ -25,6 +25,7 @@ from .dry_run import dry_run
 from .errors import UserError, shown_in_one_line
 from .hardware import peak_flops
 from .meter import Meter
+from .monitoring import measurements
 from .step import make_evaluate
 
 
@@ -126,7 +127,7 @@ class Trainer:
         for step, metrics in enumerate(steps, self.done - len(steps) + 1):
             self.spikes.add(metrics["loss"])
             self.log.write(step, **metrics, spikes=self.spikes.count)
-        self.log.write(self.done, **speed)
+        self.log.write(self.done, **speed, **measurements(self.state.opt_state))
         self.log.flush()
         mfu = f"MFU {speed['mfu']:.1%}" if "mfu" in speed else "MFU n/a"
         unit = self.config.unit

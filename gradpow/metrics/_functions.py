@@ -194,8 +194,10 @@ def noise_to_signal(
     terms = {}
 
     def add(name, m, v, count):
-        m, v = m / (1 - b1**count), v / (1 - b2**count)
-        terms[name] = variance_and_signal(sum_of_squares(m), jnp.sum(v), b1, count)
+        m_squared, square = sum_of_squares(m), jnp.sum(v, dtype=jnp.float32)
+        terms[name] = variance_and_signal(
+            m_squared / (1 - b1**count) ** 2, square / (1 - b2**count), b1, count
+        )
 
     for adam in _adam_states("noise_to_signal", state):
         count = jnp.asarray(adam.count, jnp.float32)

@@ -11,14 +11,18 @@ Metric = Callable[..., Any]
 
 
 class MonitoredState(NamedTuple):
-    """State of :func:`monitored`: the last step's measurements by name, and the inner state."""
+    """State of :func:`monitored`: the last step's measurements and the measures' states, by name,
+    and the inner state.
+    """
 
     measurements: dict[str, Any]
+    measuring: dict[str, Any]
     inner: optax.OptState
 
 
 def monitored(
-    inner: optax.GradientTransformation, metrics: Mapping[str, Metric]
+    inner: optax.GradientTransformation,
+    metrics: Mapping[str, Metric | optax.GradientTransformationExtraArgs],
 ) -> optax.GradientTransformationExtraArgs:
     r"""Evaluates metrics at every step and keeps what they say in the state.
 
@@ -31,7 +35,8 @@ def monitored(
     Args:
       inner: any transformation or optimizer.
       metrics: by name, the functions of this module, with ``functools.partial`` for their options,
-        or your own, which take updates, grad, params and state by keyword.
+        or your own, which take updates, grad, params and state by keyword; or, as in
+        :func:`optax.monitor`, measures with a state, such as :func:`spike_detector`.
 
     Returns:
       An :class:`optax.GradientTransformationExtraArgs` with a :class:`MonitoredState`. Before the
@@ -60,20 +65,31 @@ def monitored(
     """
     inner = optax.with_extra_args_support(inner)
 
-    def measurements(updates, grad, params, state):
-        known = {"updates": updates, "grad": grad, "params": params, "state": state}
-        return {name: metric(**known) for name, metric in sorted(metrics.items())}
+    def evaluate(measuring, **known):
+        measurements, measuring = {}, dict(measuring)
+        for name, metric in metrics.items():
+            if callable(metric):
+                measurements[name] = metric(**known)
+            else:
+                seen = {key: known[key] for key in ("params", "grad")}
+                measurements[name], measuring[name] = metric.update(
+                    known["updates"], measuring[name], **seen
+                )
+        return measurements, measuring
 
     def init(params):
         state = inner.init(params)
-        shapes = jax.eval_shape(measurements, params, params, params, state)
-        return MonitoredState(jax.tree.map(lambda x: jnp.full_like(x, jnp.nan), shapes), state)
+        measuring = {name: m.init(params) for name, m in metrics.items() if not callable(m)}
+        known = {"updates": params, "grad": params, "params": params, "state": state}
+        shapes, _ = jax.eval_shape(lambda known: evaluate(measuring, **known), known)
+        return MonitoredState(jax.tree.map(_unknown, shapes), measuring, state)
 
     def update(grad, state, params=None, **extra_args):
-        updates, inner_state = inner.update(grad, state.inner, params, **extra_args)
-        return updates, MonitoredState(
-            measurements(updates, grad, params, inner_state), inner_state
+        updates, new_inner = inner.update(grad, state.inner, params, **extra_args)
+        measurements, measuring = evaluate(
+            state.measuring, updates=updates, grad=grad, params=params, state=new_inner
         )
+        return updates, MonitoredState(measurements, measuring, new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -120,3 +136,7 @@ def measure(metric: Metric) -> optax.GradientTransformationExtraArgs:
         return metric(**{k: v for k, v in given.items() if v is not None}), state
 
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
+def _unknown(x: Any) -> jax.Array:
+    return jnp.full_like(x, jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
