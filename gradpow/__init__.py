@@ -1,5 +1,6 @@
 """gradpow: the ideas of recent optimizer papers as small optax transformations."""
 
+from . import presets as presets
 from . import schedules as schedules
 from . import theory as theory
 from . import transforms as transforms
