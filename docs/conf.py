@@ -11,7 +11,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]
 # The kernels of the executed pages inherit both.
-os.environ["PYTHONPATH"] = str(ROOT)
+os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{DOCS}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import gradpow  # noqa: E402
