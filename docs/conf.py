@@ -44,6 +44,7 @@ html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "navbar_persi
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # for tables; the default, CommonMark, has none
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True

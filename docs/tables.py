@@ -5,7 +5,7 @@ from gradpow import presets
 
 def settings() -> str:
     """A row for each recipe of each preset; optimizers with equal recipes share one."""
-    rows = []
+    rows, last = [], ""
     for name, setting in presets.SETTINGS.items():
         groups: list[tuple[presets.Recipe, list[str]]] = []
         for optimizer, recipe in setting.recipes.items():
@@ -14,7 +14,8 @@ def settings() -> str:
                 groups.append((recipe, [optimizer]))
             else:
                 same.append(optimizer)
-        about = [f"`{name}`", _batch(setting), _schedule(setting), setting.source]
+        source = "as above" if setting.source == last else setting.source
+        about, last = [f"`{name}`", _batch(setting), _schedule(setting), source], setting.source
         for recipe, optimizers in groups:
             preset, batch, schedule, source = about
             who = ", ".join(f"`{key}`" for key in optimizers)

@@ -68,7 +68,14 @@ class Preset:
         check("in [0, 1]", final_fraction=self.final_fraction)
 
     def make_schedule(self) -> optax.Schedule:
-        """The learning rate by step, of :func:`gradpow.presets.make_schedule`."""
+        """The learning rate by step, of :func:`gradpow.presets.make_schedule`.
+
+        Returns:
+          A schedule: a function from the step count to the rate.
+
+        Raises:
+          ValueError: if ``steps`` is None, or the schedule refuses a number.
+        """
         if self.steps is None:
             raise ValueError(
                 f"{self.name} has no steps of its own: pass steps=; the paper has 20 tokens a "
@@ -123,7 +130,7 @@ class Preset:
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}".replace("e-0", "e-") if isinstance(value, int | float) else repr(value)
+    return f"{value:g}" if isinstance(value, int | float) else repr(value)
 
 
 def get(name: str, optimizer: str, **changes: Any) -> Preset:
@@ -152,7 +159,7 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
       >>> print(preset)
       llama-0.2b, adampower
         model     LLaMA 0.2B on C4
-        numbers   p 1.1, b1 0.9, b2 0.95, eps 1e-8
+        numbers   p 1.1, b1 0.9, b2 0.95, eps 1e-08
         rate      0.001 at its peak
         decay     0.1
         clip      1

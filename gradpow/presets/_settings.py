@@ -58,7 +58,17 @@ class Setting:
     recipes: dict[str, Recipe]
 
     def recipe_for(self, optimizer: str) -> Recipe:
-        """The paper's recipe, or AdamW's rate and decay where it did not try the optimizer."""
+        """The paper's recipe, or AdamW's rate and decay where it did not try the optimizer.
+
+        Args:
+          optimizer: by its name in :data:`gradpow.presets.OPTIMIZERS`.
+
+        Returns:
+          A :class:`gradpow.presets.Recipe`, whose note says whether the numbers are AdamW's.
+
+        Raises:
+          ValueError: if the setting has neither.
+        """
         if optimizer in self.recipes:
             return self.recipes[optimizer]
         if "adamw" not in self.recipes:
