@@ -6,7 +6,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-MODULES = ("gradpow", "gradpow.transforms", "gradpow.schedules", "gradpow.theory")
+MODULES = (
+    "gradpow",
+    "gradpow.presets",
+    "gradpow.schedules",
+    "gradpow.theory",
+    "gradpow.transforms",
+)
 
 
 def public_names() -> set[str]:

@@ -11,7 +11,7 @@ DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(DOCS)]
 # The kernels of the executed pages inherit both.
-os.environ["PYTHONPATH"] = str(ROOT)
+os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{DOCS}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import gradpow  # noqa: E402
@@ -44,6 +44,7 @@ html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "navbar_persi
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # for tables; the default, CommonMark, has none
 nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True

@@ -26,17 +26,18 @@ import tyro
 from rich.console import Console
 
 import gradpow
+from gradpow.presets import OPTIMIZERS
 from gradpow.transforms import adaptive_sign_power
 
 from . import problems, statistics, sweep, tuning
 from .pretrain import cli, runs
 from .pretrain.errors import shown_in_one_line
 from .pretrain.files import write_whole
-from .pretrain.optimizers import ADAM
 from .pretrain.step import init_state, make_step
 from .progress import progress_bar
 from .style import clean
 
+ADAM = OPTIMIZERS["adamw"].hyper
 KEPT = Path(__file__).parent / "adaptive_power.json"
 POWERS = (0.8, 1.0, 1.2, 1.4)  # the adaptive one moves between the ends
 SETTINGS: dict[str, list[tuple[Callable[[], sweep.Problem], int]]] = {  # problems and their steps

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import optax
 
-from .pretrain.names import by_path
-from .pretrain.optimizers import OPTIMIZERS, decays, make_schedule
+from gradpow.presets import decay_mask
+
+from .pretrain.optimizers import OPTIMIZERS, make_schedule
 from .pretrain.presets import NANO
 from .sweep import Make, Sweep
 
@@ -43,7 +44,6 @@ def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixe
         factory, hyper = OPTIMIZERS[optimizer].factory, {**OPTIMIZERS[optimizer].hyper, **fixed}
     else:
         factory = optimizer
-    mask = by_path(decays)
 
     def make(rate, **numbers):
         schedule = make_schedule(
@@ -53,7 +53,7 @@ def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixe
             warmup=steps * NANO.warmup // (NANO.steps or steps),
             final_fraction=NANO.final_fraction,
         )
-        tx = factory(schedule, weight_decay=DECAY / rate, mask=mask, **{**hyper, **numbers})
+        tx = factory(schedule, weight_decay=DECAY / rate, mask=decay_mask, **{**hyper, **numbers})
         return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx, schedule
 
     return make

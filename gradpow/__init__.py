@@ -1,6 +1,7 @@
 """gradpow: the ideas of recent optimizer papers as small optax transformations."""
 
 from . import metrics as metrics
+from . import presets as presets
 from . import schedules as schedules
 from . import theory as theory
 from . import transforms as transforms

@@ -19,6 +19,8 @@ SECTIONS = ("Args", "Returns", "Raises", "Examples", "References")
 # What has no maths, raises nothing or comes from no paper.
 EXCEPTIONS = {
     "gradpow.chain": {"maths", "References"},
+    "gradpow.presets.get": {"maths"},
+    "gradpow.presets.decay_mask": {"maths", "Raises"},
     "gradpow.transformer_blocks": {"maths", "Raises"},
     "gradpow.hidden_matrices": {"maths", "Raises"},
 }

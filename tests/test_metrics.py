@@ -110,6 +110,16 @@ def test_noise_in_adams_of_several_parts_is_that_of_all_parameters():
     assert_close(after(half), after(optax.adam(1e-3)), 0.05)  # bfloat16
 
 
+def test_layers_stacked_by_vmap_are_one_tensor():
+    tx, grads = optax.adam(1e-3), gradients({"w": jnp.ones((4, 3))}, 3)["w"]
+    plain, stacked = tx.init(grads[0]), jax.vmap(tx.init)(grads[0])
+    for grad in grads:
+        plain = tx.update(grad, plain)[1]
+        stacked = jax.vmap(tx.update)(grad, stacked)[1]
+    assert metrics.noise_to_signal(stacked) == metrics.noise_to_signal(plain)
+    assert metrics.eps_share(stacked, eps=0.5) == metrics.eps_share(plain, eps=0.5) > 0
+
+
 def test_the_measurement_of_the_raw_gradient_goes_before_that_of_the_power():
     tx = gradpow.chain(gradpow.transforms.adaptive_sign_power(), gradpow.chain(optax.adam(1e-3)))
     state = tx.init(jnp.zeros(1000))

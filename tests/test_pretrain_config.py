@@ -77,8 +77,11 @@ def test_grams_settings_are_the_papers():
 
 def test_s3_takes_ten_times_adamws_rate_at_the_same_product_with_the_decay_and_no_clipping():
     adamw, s3 = (config.Config.defaults("gpt2-345m", optimizer) for optimizer in ("adamw", "s3"))
-    assert s3.learning_rate == 10 * adamw.learning_rate and (adamw.clip, s3.clip) == (1.0, 0.0)
-    assert s3.learning_rate * s3.weight_decay == adamw.learning_rate * adamw.weight_decay
+    assert s3.learning_rate == pytest.approx(10 * adamw.learning_rate)
+    assert (adamw.clip, s3.clip) == (1.0, 0.0)
+    assert s3.learning_rate * s3.weight_decay == pytest.approx(
+        adamw.learning_rate * adamw.weight_decay
+    )
     assert s3.hyper == {"b": 0.95, "p": 3.0, "eps": 0.0}
 
 

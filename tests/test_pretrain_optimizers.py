@@ -16,7 +16,6 @@ from examples.pretrain.llama import LlamaShape
 from examples.pretrain.names import name_of
 from examples.pretrain.optimizers import (
     OPTIMIZERS,
-    decays,
     hidden_matrices,
     make_optimizer,
     make_schedule,
@@ -24,6 +23,7 @@ from examples.pretrain.optimizers import (
 from examples.pretrain.presets import NANO_RATES
 from examples.pretrain.qwen2moe import Qwen2MoeShape
 from examples.pretrain.step import cross_entropy, init_state, make_step
+from gradpow.presets._optimizers import decays
 
 LLAMA = LlamaShape(vocab=32, width=16, ff=32, heads=2, layers=2)
 SHAPES = {

@@ -6,7 +6,6 @@ import optax
 import gradpow
 from gradpow.transforms import sign_power
 
-from ..pretrain.optimizers import ADAM
 from ..problems import images, language
 from ..sweep import Problem
 from ..tuning import GRIDS
@@ -17,7 +16,7 @@ POWERS = (0.8, 1.0, 1.2, 1.4)
 
 
 def _blockwise(rate, weight_decay, mask, p):
-    tx = gradpow.adampower(rate, p, **ADAM, weight_decay=weight_decay, mask=mask)
+    tx = gradpow.adampower(rate, p, weight_decay=weight_decay, mask=mask)
     return optax.chain(tx, gradpow.blockwise_learning_rate())
 
 

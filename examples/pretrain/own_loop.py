@@ -9,10 +9,9 @@ import optax
 from flax import nnx
 
 import gradpow
+from gradpow.presets import decay_mask
 
 from .llama import PRESETS, Llama
-from .names import by_path
-from .optimizers import decays
 
 
 @nnx.jit
@@ -29,8 +28,8 @@ def train_step(model: nnx.Module, optimizer: nnx.Optimizer, tokens: jax.Array) -
 
 def main() -> list[float]:
     model = Llama(PRESETS["llama-nano"], rngs=nnx.Rngs(0))
-    # It was:     optax.adamw(3e-3, weight_decay=0.1, mask=by_path(decays))
-    tx = gradpow.adampower(3e-3, weight_decay=0.1, mask=by_path(decays))
+    # It was:     optax.adamw(3e-3, weight_decay=0.1, mask=decay_mask)
+    tx = gradpow.adampower(3e-3, weight_decay=0.1, mask=decay_mask)
     optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
 
     counting = jnp.arange(8 * 65, dtype=jnp.int32).reshape(8, 65) % 256

@@ -200,7 +200,8 @@ def noise_to_signal(
         )
 
     for adam in _adam_states("noise_to_signal", state):
-        count = jnp.asarray(adam.count, jnp.float32)
+        # A vmapped optimizer keeps a count for each of its copies, all alike.
+        count = jnp.max(jnp.asarray(adam.count, jnp.float32))
         map_with_names(lambda name, m, v, t=count: add(name, m, v, t), adam.mu, adam.nu)
     if per_tensor:
         return {name: _root_ratio(*term) for name, term in terms.items()}
@@ -241,7 +242,7 @@ def eps_share(state: Any, *, b2: Scalar = 0.999, eps: Scalar = 1e-8, **_: Any) -
     check("finite and >= 0", eps=eps)
     below, size = jnp.zeros([]), 0
     for adam in _adam_states("eps_share", state):
-        bound = eps**2 * (1 - b2 ** jnp.asarray(adam.count, jnp.float32))
+        bound = eps**2 * (1 - b2 ** jnp.max(jnp.asarray(adam.count, jnp.float32)))
         below += sum(jnp.sum(v < bound, dtype=jnp.float32) for v in jax.tree.leaves(adam.nu))
         size += _size(adam.nu)
     return below / max(size, 1)
