@@ -58,7 +58,7 @@ def monitored(
       >>> params = jnp.array([1.0, -2.0])
       >>> updates, state = tx.update(params, tx.init(params), params)
       >>> {name: round(float(x), 6) for name, x in state.measurements.items()}
-      {'eps share': 0.0, 'largest': 0.001}
+      {'largest': 0.001, 'eps share': 0.0}
 
     References:
       :func:`optax.monitor` does this for functions of the updates alone, as a link.
