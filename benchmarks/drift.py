@@ -4,7 +4,8 @@
     python -m benchmarks.drift --smoke        # 2,000 steps
 
 64 coordinates of a quadratic, curvatures h over four decades, gradient noise of deviation sqrt(h)
-that is the same float32 numbers in every run. Writes drift.json, drift.md and drift.png; the same
+that is the same float32 numbers in every run. bfloat16 moments are rounded stochastically, by
+`low_precision_state`, and for comparison to the nearest. Writes drift.json, drift.md and drift.png; the same
 command goes on where one was stopped.
 
 A step crosses 0 again and again and signs flip there, so differences are divided by a coordinate's
@@ -79,6 +80,7 @@ class Row:
     steps: tuple[int, ...]  # where the windows end
     update: tuple[float, ...]  # of each window: the steps' difference from float64's, RMS
     params: tuple[float, ...]  # the parameters' difference
+    size: tuple[float, ...]  # of the steps over float64's, RMS
     loss: tuple[float, ...]  # over float64's
     not_finite: int  # numbers in all updates and parameters
     seconds: float  # of the method's runs together
@@ -202,6 +204,7 @@ def _row(
     own, exact = np.array(sums[state]), np.array(sums["float64"])  # by windows, first
     update = own[:, 2] / exact[:, 0]
     params = own[:, 3] / exact[-1, 1]
+    size = own[:, 0] / exact[:, 0]
     loss = (own[:, 1] @ CURVATURES) / (exact[:, 1] @ CURVATURES)
     lengths = np.diff((0, *ends))
     return Row(
@@ -210,6 +213,7 @@ def _row(
         ends,
         _numbers(np.sqrt(update.mean(axis=1))),
         _numbers(np.sqrt(params.mean(axis=1))),
+        _numbers(np.sqrt(size.mean(axis=1)), 6),
         _numbers(loss, 6),
         round((own[:, 4].sum(axis=1) * lengths).sum()),
         round(seconds, 1),
@@ -234,16 +238,24 @@ def table(rows: list[Row]) -> str:
     ends = [f"to {rows[0].steps[i]:,}" for i in (early, last)]
     columns = [f"{what}, {end}" for what in ("step", "parameters") for end in ends]
     lines = [
-        f"| optimizer | moments | {' | '.join(columns)} | loss over float64's | not finite |",
-        "|---" * 8 + "|",
+        f"| optimizer | moments | {' | '.join(columns)} | step's size | loss | not finite |",
+        "|---" * 9 + "|",
     ]
     for row in rows:
         cells = [f"{x[i]:.1e}" for x in (row.update, row.params) for i in (early, last)]
         lines.append(
-            f"| {row.method} | {row.state} | {' | '.join(cells)} | {row.loss[last]:.5f} "
-            f"| {row.not_finite} |"
+            f"| {row.method} | {row.state} | {' | '.join(cells)} | {row.size[last]:.4f} "
+            f"| {row.loss[last]:.4f} | {row.not_finite} |"
         )
+    lines += ["", EXPLANATION]
     return "\n".join(lines)
+
+
+EXPLANATION = (
+    "RMS differences from float64 in the window that ends there: of the steps over float64's "
+    "steps, of the parameters over float64's distance from the optimum in the last window. The "
+    "step's size and the loss are over float64's, in the last window."
+)
 
 
 def draw(rows: list[Row], path: Path) -> None:

@@ -93,14 +93,16 @@ def watched(
 
 def table(rows: list[Row]) -> str:
     lines = [
-        "| optimizer | steps | compilations | live arrays | their bytes | process, MB |",
-        "|---" * 6 + "|",
+        "| optimizer | compilations | live arrays | their bytes | process, MB |",
+        "|---" * 5 + "|",
     ]
     for row in rows:
         a, b = row.early, row.late
-        pairs = [(a.step, b.step), (a.compilations, b.compilations), (a.arrays, b.arrays)]
-        pairs += [(a.bytes, b.bytes), (round(a.resident / 1e6), round(b.resident / 1e6))]
-        lines.append(f"| {row.method} | {' | '.join(f'{x:,} - {y:,}' for x, y in pairs)} |")
+        pairs = [(a.compilations, b.compilations), (a.arrays, b.arrays), (a.bytes, b.bytes)]
+        pairs.append((round(a.resident / 1e6), round(b.resident / 1e6)))
+        lines.append(f"| {row.method} | {' | '.join(f'{x:,} / {y:,}' for x, y in pairs)} |")
+    if rows:
+        lines += ["", f"After {rows[0].early.step:,} and after {rows[0].late.step:,} steps."]
     return "\n".join(lines)
 
 
