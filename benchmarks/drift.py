@@ -5,8 +5,8 @@
 
 64 coordinates of a quadratic, curvatures h over four decades, gradient noise of deviation sqrt(h)
 that is the same float32 numbers in every run. bfloat16 moments are rounded stochastically, by
-`low_precision_state`, and for comparison to the nearest. Writes drift.json, drift.md and drift.png; the same
-command goes on where one was stopped.
+`low_precision_state`, and for comparison to the nearest; the arithmetic is float32. Writes
+drift.json, drift.md and drift.png; the same command goes on where one was stopped.
 
 A step crosses 0 again and again and signs flip there, so differences are divided by a coordinate's
 RMS: the step's by that of float64's steps in the same window, the parameters' by that of their
