@@ -143,12 +143,14 @@ def started(tx: optax.GradientTransformation, dtype: Any) -> Run:
 
 def stepped(tx: optax.GradientTransformation, run: Run, noise: jax.Array) -> tuple[Run, Any]:
     """One step, and (the step, the distance from the optimum) in float64."""
-    curvature = CURVATURES.astype(run.params.dtype)
-    grads = curvature * (run.params - OPTIMUM.astype(run.params.dtype))
-    updates, state = tx.update(grads + noise.astype(run.params.dtype), run.state, run.params)
+    curvature, optimum, noise = (
+        jnp.asarray(x, run.params.dtype) for x in (CURVATURES, OPTIMUM, noise)
+    )
+    grads: Any = curvature * (run.params - optimum) + noise
+    updates, state = tx.update(grads, run.state, run.params)
     params: Any = optax.apply_updates(run.params, updates)
-    seen = jnp.stack([updates, params - OPTIMUM.astype(params.dtype)])  # pyright: ignore
-    return Run(params, state, run.sums), seen.astype(jnp.float64)
+    seen = jnp.asarray([updates, params - optimum], jnp.float64)
+    return Run(params, state, run.sums), seen
 
 
 def measure(
