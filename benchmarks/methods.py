@@ -106,9 +106,9 @@ def in_pipeline(make: Make) -> optax.GradientTransformation:
     )
 
 
-def chosen(names: tuple[str, ...]) -> dict[str, Make]:
+def chosen(names: tuple[str, ...], known: dict[str, Make] = METHODS) -> dict[str, Make]:
     """Those whose name begins with one of these; raises `UserError` where none does."""
     for name in names:
-        if not any(known.startswith(name) for known in METHODS):
-            raise UserError(f"--methods takes {'; '.join(METHODS)}, not {name}")
-    return {known: make for known, make in METHODS.items() if known.startswith(names)}
+        if not any(method.startswith(name) for method in known):
+            raise UserError(f"--methods takes {'; '.join(known)}, not {name}")
+    return {method: make for method, make in known.items() if method.startswith(names)}

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import cpu, growth, memory, pods, trees
+from . import cpu, drift, growth, memory, pods, steady, trees
 from .methods import METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,13 @@ SHORT = (
 @functools.cache
 def rows(name: str) -> list[Any]:
     """The kept results of a benchmark."""
-    make = {"pods": pods.row_of, "cpu": lambda x: cpu.Row(**x), "growth": lambda x: growth.Row(**x)}
+    make = {
+        "pods": pods.row_of,
+        "cpu": lambda x: cpu.Row(**x),
+        "growth": lambda x: growth.Row(**x),
+        "drift": lambda x: drift.Row(**x),
+        "steady": steady.row_of,
+    }
     stored = json.loads((RESULTS / f"{name}.json").read_text())
     return [make[name](fields) for fields in stored["rows"]]
 
@@ -114,6 +120,8 @@ BLOCKS = {
     "cpu": speed,
     "growth": lambda: growth.table(rows("growth")),
     "memory": memory.table,
+    "drift": lambda: drift.table(rows("drift")),
+    "steady": lambda: steady.table(rows("steady")),
     "speed": short,
 }
 
@@ -136,6 +144,7 @@ def main() -> None:
     pods.draw(of_trees, docs / "benchmarks-pods.png")
     cpu.draw(_one_leaf(), docs / "benchmarks-cpu.png")
     growth.draw(rows("growth"), docs / "benchmarks-growth.png")
+    drift.draw(rows("drift"), docs / "benchmarks-drift.png")
 
 
 if __name__ == "__main__":

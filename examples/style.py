@@ -20,6 +20,7 @@ LOOKS = {
     "stacey": Look("STACEY", "#009E73"),
     "grams": Look("Grams", "#CC79A7"),
     "cautious_adam": Look("Cautious Adam", "#E69F00"),
+    "cautious_lion": Look("Cautious Lion", "#56B4E9"),
     "lion": Look("Lion", "#56B4E9", "--"),
     "muon": Look("Muon", "#882255", "--"),
     "muonpower": Look("MuonPower", "#882255"),

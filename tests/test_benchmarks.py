@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from benchmarks import cpu, growth, memory, page, pods, program, trees
+from benchmarks import cpu, drift, growth, memory, page, pods, program, steady, trees
 from benchmarks.methods import ELEMENTWISE, METHODS, REDUCING, in_pipeline, step_of
 from examples.pretrain import absent
 
@@ -134,6 +134,36 @@ def test_the_growth_command_writes_a_row_a_method_and_number(tmp_path):
     assert (tmp_path / "growth.png").exists()
 
 
+@pytest.mark.parametrize("command", [drift, steady])
+def test_long_runs_are_written_and_not_run_again(command, tmp_path, monkeypatch, capsys):
+    arguments = ["--smoke", "--methods", "grams", "--out", str(tmp_path)]
+    command.main(arguments)
+    name = command.__name__.split(".")[-1]
+    rows = json.loads((tmp_path / f"{name}.json").read_text())["rows"]
+    assert {row["method"] for row in rows} == {"grams"}
+    first = capsys.readouterr().out.splitlines()
+    monkeypatch.setattr(command, "measure", None)
+    command.main(arguments)
+    tables = [[line for line in out if line.startswith("|")]
+              for out in (first, capsys.readouterr().out.splitlines())]  # fmt: skip
+    assert tables[0] == tables[1] and len(tables[0]) == 2 + len(rows)
+    with pytest.raises(TypeError, match="not callable"):
+        command.main([*arguments, "--overwrite"])
+
+
+def test_windows_end_at_round_steps_and_at_the_last():
+    assert drift.windows(60) == (1, 10, 20, 50, 60)
+    assert drift.windows(100) == (1, 10, 20, 50, 100)
+
+
+def test_the_wrapped_link_of_stacey_is_of_the_same_optimizer():
+    params, grads = trees.one_leaf(16)["leaf"], trees.one_leaf(16)["leaf"] ** 2
+    expected = METHODS[drift.STACEY](drift.STACEY_RATE, mask=False)
+    actual = drift.optimizer(drift.STACEY, "float32")
+    (a, _), (b, _) = (tx.update(grads, tx.init(params), params) for tx in (actual, expected))
+    np.testing.assert_array_equal(a, b)
+
+
 def test_programs_that_are_there_are_not_compiled_again(tmp_path, monkeypatch, capsys):
     if importlib.util.find_spec("libtpu") is None:
         pytest.skip("libtpu, the TPU compiler, is not installed: pip install 'gradpow[pods]'")
@@ -157,7 +187,7 @@ def test_a_target_that_cannot_be_had_is_left_out_with_a_line(tmp_path, monkeypat
     assert "nothing could be compiled" in said.err
 
 
-@pytest.mark.parametrize("command", [cpu, pods, growth])
+@pytest.mark.parametrize("command", [cpu, pods, growth, drift, steady])
 def test_an_unknown_method_gets_one_line(command, tmp_path, capsys):
     with pytest.raises(SystemExit):
         command.main(["--methods", "sophia", "--out", str(tmp_path)])
@@ -202,3 +232,37 @@ def test_every_kept_program_of_an_elementwise_optimizer_is_at_the_ideal(target):
         # gradients, through arrays that stay on the chip.
         on_chip = (target, row.method) == ("v4:2x2x1", "gradpower(lion)")
         assert row.step.passes <= (1.5 if on_chip else 1), row
+
+
+DRIFT = {(row.method, row.state): row for row in page.rows("drift")}
+
+
+def test_no_kept_run_has_a_number_that_is_not_finite():
+    assert set(DRIFT) == {(name, state) for name in drift.MAKES for state in drift.STATES}
+    assert all(row.steps[-1] == 1_000_000 and row.not_finite == 0 for row in DRIFT.values())
+
+
+@pytest.mark.parametrize("name", drift.MAKES)
+def test_kept_differences_from_float64_do_not_grow(name):
+    for state in ("float32", drift.STOCHASTIC):
+        row = DRIFT[name, state]
+        early = row.steps.index(200_000)
+        assert row.update[-1] < 1.5 * row.update[early]
+        assert row.params[-1] < 1.5 * row.params[early]
+        assert row.loss[-1] == pytest.approx(1, abs=1e-3)
+        assert row.size[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_rounding_to_the_nearest_loses_the_slow_average():
+    size = DRIFT[drift.SLOW, drift.NEAREST].size
+    assert size[-1] < 0.5 and size[-1] < size[-2] < size[-3]
+    others = [row for row in DRIFT.values() if row.method != drift.SLOW]
+    assert all(row.size[-1] == pytest.approx(1, abs=2e-3) for row in others)
+
+
+@pytest.mark.parametrize("row", page.rows("steady"), ids=lambda row: row.method)
+def test_kept_long_runs_compiled_once_and_kept_nothing(row):
+    assert (row.early.step, row.late.step) == (1000, 10_000)
+    assert row.early.compilations == row.late.compilations == 1
+    assert (row.early.arrays, row.early.bytes) == (row.late.arrays, row.late.bytes)
+    assert row.late.resident - row.early.resident < 1e6
