@@ -66,11 +66,12 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             require_own_state(inner.init, grad, state)
             raise
-        if not _alike(new_state, state):
+        if not (_alike(result, updates) and _alike(new_state, state)):
             require_own_state(inner.init, grad, state)
-            return jax.tree.map(_as, result, updates), new_state  # optax.monitor's first step
         # A link fed wider gradients than params would otherwise widen its state, and break scan.
-        return jax.tree.map(_as, result, updates), jax.tree.map(_as, new_state, state)
+        if _alike(new_state, state):  # optax.monitor's is not at its first step
+            new_state = jax.tree.map(_as, new_state, state)
+        return jax.tree.map(_as, result, updates), new_state
 
     return optax.GradientTransformationExtraArgs(init, update)
 

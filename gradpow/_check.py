@@ -97,12 +97,15 @@ def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> N
     if jax.tree.structure(own) == jax.tree.structure(state) and _shapes(own) == _shapes(state):
         return
     wanted, found = _shapes(own), _shapes(state)
-    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), None)
+    where = "" if name is None else (
+        f", at {name or 'the root'}: {found.get(name, 'nothing')} there, "
+        f"{wanted.get(name, 'nothing')} here"
+    )  # fmt: skip
     raise ValueError(
-        "the state belongs to another optimizer, or to parameters of other structure or shapes: at "
-        f"{name or 'the root'} it has {found.get(name, 'nothing')}, and this one keeps "
-        f"{wanted.get(name, 'nothing')}. Take it from this optimizer's init(params); to go on with "
-        "the moments of another one, put them into such a state with optax.tree.set."
+        f"the state belongs to another optimizer, or to parameters of other structure or shapes"
+        f"{where}. Take it from this optimizer's init(params); to go on with the moments of another "
+        "one, put them into such a state with optax.tree.set."
     )
 
 

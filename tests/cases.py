@@ -161,6 +161,40 @@ OPTIMIZERS = {
 CASES = {**TRANSFORMS, **OPTIMIZERS}
 
 
+# The ranges that the docstrings promise; those of rates are optax's, and not spelled out.
+RANGES = {
+    **dict.fromkeys(("b", "b1", "b2", "b3", "beta", "momentum"), "[0, 1)"),
+    **dict.fromkeys(("eps", "eps_root", "alpha", "rate", *RATES), "[0, inf)"),
+    **dict.fromkeys(("negative_scale", "zero_scale"), "(-inf, inf)"),
+    "consistent_rms": "(0, inf)",
+    "floor": "(0, 1]",
+    "mirror_p": "[2, inf)",
+    "tau": "[0, 1]",
+}
+RANGES_OF = {
+    ("muonpower", "eps"): "(0, inf)",
+    ("nesterov_pmoment", "p"): "[1, 100]",
+    ("lp_mirror_step", "p"): "[2, inf)",
+    **{(name, "p"): "[1, 100]" for name in ("p_norm_scale", "s3")},
+    **{(name, "p"): "[2, inf]" for name in ("lp_steepest", "lp_steepest_scaled", "stacey")},
+    ("lp_descent", "p"): "[2, inf]",
+}
+
+
+def interval(name, number):
+    """The range of a number as (low, low is allowed, high, high is allowed), and as text."""
+    text = RANGES_OF.get((name, number), RANGES.get(number, "(0, inf)"))
+    low, high = map(float, text[1:-1].split(","))
+    return (low, text[0] == "[", high, text[-1] == "]"), text
+
+
+# Where p > 1 or a quotient below 1 takes the exact result itself out of float16.
+LARGEST: dict[str, float] = {"sign_power": 9e3, "momentum_scaling": 3e4, "lp_steepest_scaled": 1e2}
+LARGEST["adaptive_sign_power"] = 2e3
+# g^1.2 itself leaves float32 from 1.3e32 on, and Muon adds up a score of such momenta.
+LARGEST |= dict.fromkeys(("gradpower", "adampower", "adagradpower"), 1e32) | {"muonpower": 1e30}
+
+
 def in_chain(case: Case, **changes: Any) -> optax.GradientTransformation:
     """The case inside a gradpow chain, where transforms get their `grad`."""
     return gradpow.chain(case.make(**changes))

@@ -1,13 +1,42 @@
 """Eight virtual CPU devices for the sharding tests, set before JAX starts; no cache is left on."""
 
+import json
 import os
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+from tried import TRIED
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
+
+settings.register_profile("quick", derandomize=True, database=None, deadline=None, max_examples=30)
+settings.register_profile("deep", database=None, deadline=None, max_examples=1000)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--deep", action="store_true", help="try faults for an hour, not for seconds")
+    parser.addoption("--tried", type=Path, help="write how many inputs were tried to this file")
+
+
+def pytest_configure(config):
+    settings.load_profile("deep" if config.getoption("deep") else "quick")
+
+
+def pytest_sessionfinish(session):
+    if path := session.config.getoption("tried"):
+        from examples.pretrain.runs import machine, versions
+
+        about = {"tried": dict(TRIED), "versions": versions(), "machine": machine()}
+        path.write_text(json.dumps(about, indent=1) + "\n")
+
+
+@pytest.fixture
+def deep(pytestconfig):
+    return pytestconfig.getoption("deep")
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,6 @@ import gradpow
 from gradpow import transforms as t
 from gradpow._numerics import guarded_divide, power_mean, signed_power
 
-SETTINGS = settings(derandomize=True, database=None, deadline=None, max_examples=30)
 SIZE, STEPS = 8, 6
 ROUNDING = 1e-6  # of one power, and of a few other operations
 
@@ -63,40 +62,34 @@ phi = jax.jit(signed_power)
 mean = jax.jit(power_mean)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-12, 1e12)), POWERS)
 def test_phi_is_odd(x, p):
     np.testing.assert_array_equal(phi(-x, p), -phi(x, p))
 
 
-@SETTINGS
 @given(vectors(numbers(1e-6, 1e6)), fractions(1e-3, 1e3), POWERS)
 def test_phi_is_homogeneous(x, c, p):
     np.testing.assert_allclose(phi(x * c, p), phi(c, p) * phi(x, p), rtol=4 * ROUNDING)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-12, 1e12)), POWERS)
 def test_phi_is_monotone_up_to_rounding(x, p):
     y = np.asarray(phi(np.sort(x), p), float)
     assert (np.diff(y) >= -2 * ROUNDING * np.abs(y[1:])).all()
 
 
-@SETTINGS
 @given(vectors(numbers(1e-6, 1e6)), POWERS)
 def test_the_inverse_of_phi_p_is_phi_of_1_over_p(x, p):
     # 1/p is rounded by 6e-8, times log(1e6^3) = 41; the first power's error is divided by p >= 0.3.
     np.testing.assert_allclose(phi(phi(x, p), 1 / np.float32(p)), x, rtol=8 * ROUNDING)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-6, 1e6)), POWERS, POWERS)
 def test_powers_of_powers_multiply(x, p, q):
     pq = np.float32(p) * np.float32(q)
     np.testing.assert_allclose(phi(phi(x, p), q), phi(x, pq), rtol=12 * ROUNDING)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-25, 1e25)), vectors(numbers(1e-25, 1e25)), DECAYS, fractions(1, 50))
 def test_a_power_mean_lies_between_its_operands_and_grows_with_p(x, y, w, p):
     x, y = np.abs(x), np.abs(y)
@@ -106,7 +99,6 @@ def test_a_power_mean_lies_between_its_operands_and_grows_with_p(x, y, w, p):
     assert (mean(x, y, w, p + 1) >= m * (1 - ROUNDING)).all()
 
 
-@SETTINGS
 @given(
     *2 * [vectors(numbers(1e-5, 1e5))], DECAYS, fractions(1, 50), st.integers(-75, 75)
 )  # fmt: skip
@@ -117,7 +109,6 @@ def test_a_power_mean_is_exactly_equivariant_to_signs_and_powers_of_two(x, y, w,
     np.testing.assert_array_equal(mean(c * x, c * y, w, p), c * mean(x, y, w, p))
 
 
-@SETTINGS
 @given(vectors(numbers(1e-15, 1e15)), vectors(numbers(1e-15, 1e15)))
 def test_a_guarded_quotient_times_its_denominator_is_the_numerator(n, d):
     d = np.abs(d)
@@ -147,7 +138,7 @@ def as_tree(x):
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(SETTINGS, max_examples=5)
+@settings(max_examples=5)
 @given(gradients=histories(), params=vectors(numbers(1e-3, 1e3)))
 def test_turning_all_signs_turns_the_updates(name, gradients, params):
     updates = updates_of(name)
@@ -164,21 +155,18 @@ def s3(gradients, b, p):
     return run(optax.chain(t.nesterov_pmoment(b), t.p_norm_scale(b, p)), gradients)
 
 
-@SETTINGS
 @given(histories(1e-20, 1e20), DECAYS, fractions(1, 50))
 @example(np.ones((STEPS, SIZE), np.float32), 0.9, 1.0)  # attains the bound
 def test_no_update_of_s3_exceeds_1(gradients, b, p):
     assert np.abs(s3(gradients, b, p)).max() <= 1 + 1e-5  # 1.000008 was seen in long runs
 
 
-@SETTINGS
 @given(histories(), fractions(0.5, 0.99), fractions(1, 8), st.floats(-25, 25))
 def test_s3_does_not_see_the_scale_of_gradients_from_1e_28_to_1e28(gradients, b, p, exponent):
     scaled = gradients * np.float32(10**exponent)
     np.testing.assert_allclose(s3(scaled, b, p), s3(gradients, b, p), atol=1e-5)
 
 
-@SETTINGS
 @given(histories(), fractions(0.5, 0.99), fractions(1, 8), st.integers(-75, 75))
 def test_p_norm_scale_is_exactly_equivariant_to_powers_of_two(gradients, b, p, k):
     scaled = gradients * np.float32(2.0**k)
@@ -188,14 +176,12 @@ def test_p_norm_scale_is_exactly_equivariant_to_powers_of_two(gradients, b, p, k
 p_norm_scaled = jax.jit(lambda g, b, p: run(t.p_norm_scale(b, p, nesterov=False), g))
 
 
-@SETTINGS
 @given(histories(1e-20, 1e20), fractions(1, 50))
 @example(np.geomspace(1, 1e-20, STEPS * SIZE, dtype=np.float32).reshape(STEPS, SIZE), 50.0)
 def test_p_norm_scale_without_memory_is_the_sign(gradients, p):
     np.testing.assert_allclose(p_norm_scaled(gradients, 0.0, p), np.sign(gradients), rtol=1e-5)
 
 
-@SETTINGS
 @given(histories(), fractions(0.1, 0.99), fractions(1, 8))
 def test_p_norm_scale_equals_its_loop(gradients, b, p):
     s = np.zeros(SIZE, np.longdouble)
@@ -212,7 +198,6 @@ interpolated = jax.jit(lambda g, b1, b2: run(t.interpolated_momentum(b1, b2), g)
 pmoment = jax.jit(lambda g, b, p: run(t.nesterov_pmoment(b, p), g))
 
 
-@SETTINGS
 @given(histories(), DECAYS, DECAYS)
 def test_interpolated_momentum_equals_its_loop(gradients, b1, b2):
     m = np.zeros(SIZE)
@@ -223,7 +208,6 @@ def test_interpolated_momentum_equals_its_loop(gradients, b1, b2):
         m = b2 * m + (1 - b2) * g
 
 
-@SETTINGS
 @given(histories(), DECAYS)
 def test_interpolated_momentum_at_b_squared_and_b_is_s3_s_momentum(gradients, b):
     size = np.abs(gradients).max(axis=0)
@@ -234,7 +218,6 @@ def test_interpolated_momentum_at_b_squared_and_b_is_s3_s_momentum(gradients, b)
 pmoment_1 = jax.jit(lambda g, b: run(t.nesterov_pmoment(b), g))
 
 
-@SETTINGS
 @given(histories(), DECAYS, fractions(1, 8))
 def test_a_pmoment_of_one_sign_lies_below_the_largest_gradient_and_grows_with_p(gradients, b, p):
     gradients = np.abs(gradients)
@@ -252,7 +235,6 @@ def scaled(u, g, negative_scale, zero_scale, normalize):
     return tx.update(u, tx.init(u), grad=g)[0]
 
 
-@SETTINGS
 @given(
     vectors(fractions(1e-3, 1e3)), vectors(numbers(1e-3, 1e3)), fractions(-2, 2), fractions(0, 2)
 )
@@ -262,7 +244,6 @@ def test_momentum_scaling_keeps_the_mean_of_k_at_1_above_the_floor(u, g, negativ
     np.testing.assert_allclose(mean_of_k, min(1, k.mean() / 1e-3), rtol=ROUNDING)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-3, 1e3)), vectors(numbers(1.2e-38, 1e38)))
 def test_momentum_scaling_at_minus_1_never_changes_magnitudes(u, g):
     np.testing.assert_array_equal(np.abs(scaled(u, g, -1.0, 1.0, False)), np.abs(u))
@@ -281,7 +262,6 @@ descent = {name: jax.jit(functools.partial(run, tx)) for name, tx in DESCENT.ite
 
 
 @pytest.mark.parametrize("name", DESCENT)
-@SETTINGS
 @given(histories(1e-15, 1e15))
 def test_no_step_goes_against_the_gradient_in_any_coordinate(name, gradients):
     steps = np.asarray(descent[name](gradients))
@@ -298,7 +278,6 @@ steepest = jax.jit(lambda u, p: t.lp_steepest(p, scaled=True).update(u, optax.Em
 mirror = jax.jit(lambda g, alpha, theta: run(t.lp_mirror_step(alpha, 2.0), g, theta))
 
 
-@SETTINGS
 @given(histories(1e-2, 1e2), fractions(0.5, 1.5), st.floats(-5, 5))
 def test_adampower_without_eps_does_not_see_the_scale_of_gradients(gradients, p, exponent):
     gradients = np.where(gradients == 0, 1, gradients)  # 0/0, which the eps of Adam avoids
@@ -306,7 +285,6 @@ def test_adampower_without_eps_does_not_see_the_scale_of_gradients(gradients, p,
     np.testing.assert_allclose(adampower(rescaled, p), adampower(gradients, p), atol=3e-5)
 
 
-@SETTINGS
 @given(vectors(numbers(1e-3, 1e3)), fractions(2, 8))
 def test_the_scaled_l_p_step_has_the_dual_norm_as_its_length_and_slope(u, p):
     u, s = u.astype(float), np.asarray(steepest(u, p), float)
@@ -316,7 +294,6 @@ def test_the_scaled_l_p_step_has_the_dual_norm_as_its_length_and_slope(u, p):
     np.testing.assert_allclose(np.sum(u * s), dual_norm**2, rtol=1e-5)
 
 
-@SETTINGS
 @given(histories(), fractions(0, 1), vectors(numbers(1e-3, 1e3)))
 def test_the_mirror_step_at_2_is_gradient_descent(gradients, alpha, theta):
     z = theta - alpha * np.cumsum(gradients.astype(float), axis=0)
@@ -330,7 +307,6 @@ coupled = jax.jit(lambda g, tau: run(t.linear_coupling(t.sign_power(2), optax.sc
 decayed = jax.jit(lambda u, r, theta: theta + run(t.decay_stepped_weights(r), u[None], theta)[0])
 
 
-@SETTINGS
 @given(histories(), fractions(0, 1))
 def test_linear_coupling_is_affine_in_tau(gradients, tau):
     primal, mirror_end = (coupled(gradients, end) for end in (0.0, 1.0))
@@ -341,7 +317,6 @@ def test_linear_coupling_is_affine_in_tau(gradients, tau):
     assert (np.abs(coupled(gradients, tau) - expected) <= ROUNDING * size).all()
 
 
-@SETTINGS
 @given(*3 * [vectors(numbers(1e-3, 1e3))], fractions(0, 1))
 def test_decay_stepped_weights_contracts_what_the_steps_reach_by_1_minus_the_rate(u, v, theta, r):
     difference = decayed(u, r, theta) - decayed(v, r, -theta)

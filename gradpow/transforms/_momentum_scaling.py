@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from .._check import check, require_grad
-from .._numerics import Scalar, is_static
+from .._numerics import Scalar, guarded_divide, is_static
 
 
 class MomentumScalingState(NamedTuple):
@@ -96,7 +96,7 @@ def momentum_scaling(
         if remembers:
             s = jax.tree.map(lambda s, g: b3 * s + (1 - b3) * g, state.s, grad)
 
-        def scale(u, s):
+        def rescale(u, s):
             side = jnp.where(s < 0, -1.0, 1.0)
             v = side * u  # u seen from s, negative where they disagree
             parts = _parts(v, s, negative_scale, zero_scale)
@@ -107,9 +107,10 @@ def momentum_scaling(
                 # u enters once: XLA on CPU would store one with several uses instead of fusing it.
                 return side * (k * v)
             # On TPU the pass after the sum reads the mask, of a byte, instead of s.
-            return k * (1 / jnp.maximum(_mean_abs(parts, u.size), floor)).astype(u.dtype) * u
+            scale = guarded_divide(jnp.ones([]), jnp.maximum(_mean_abs(parts, u.size), floor))
+            return k * scale.astype(u.dtype) * u
 
-        return jax.tree.map(scale, updates, s), MomentumScalingState(s if remembers else None)
+        return jax.tree.map(rescale, updates, s), MomentumScalingState(s if remembers else None)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
