@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 MODULES = (
     "gradpow",
+    "gradpow.metrics",
     "gradpow.presets",
     "gradpow.schedules",
     "gradpow.theory",

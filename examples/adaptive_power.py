@@ -70,7 +70,7 @@ class Options:
 
 def adaptive(rate: Any, weight_decay: Any, mask: Any) -> optax.GradientTransformation:
     """AdamPower with the measured power in place of the fixed one."""
-    adamw = optax.adamw(rate, **ADAM, weight_decay=weight_decay, mask=mask)
+    adamw = OPTIMIZERS["adamw"].factory(rate, weight_decay=weight_decay, mask=mask, **ADAM)
     power = adaptive_sign_power(p=1.2, low=min(POWERS), high=max(POWERS), eps=ADAM["eps"])
     return gradpow.chain(power, gradpow.chain(adamw))
 

@@ -98,14 +98,14 @@ def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> N
         return
     wanted, found = _shapes(own), _shapes(state)
     name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), None)
-    where = "" if name is None else (
-        f", at {name or 'the root'}: {found.get(name, 'nothing')} there, "
-        f"{wanted.get(name, 'nothing')} here"
-    )  # fmt: skip
+    where = ""
+    if name is not None:
+        there, here = (shapes.get(name, "nothing") for shapes in (found, wanted))
+        where = f", at {name or 'the root'}: {there} there, {here} here"
     raise ValueError(
         f"the state belongs to another optimizer, or to parameters of other structure or shapes"
-        f"{where}. Take it from this optimizer's init(params); to go on with the moments of another "
-        "one, put them into such a state with optax.tree.set."
+        f"{where}. Take it from this optimizer's init(params); to go on with moments of another "
+        "one, put them into that with optax.tree.set."
     )
 
 

@@ -15,7 +15,7 @@ def sum_of_squares(x: Any) -> jax.Array:
 
 
 def variance_and_signal(
-    average_squared: Any, square: Any, b: Scalar, count: jax.Array
+    average_squared: Any, square: Any, b: Scalar, count: jax.typing.ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
     """Var g and (E g)^2, from the square of g's average and the average of g^2, both debiased.
 
@@ -23,7 +23,8 @@ def variance_and_signal(
     squares, (1 - b)(1 + b^t) / ((1 + b)(1 - b^t)); hence E[average^2] = (E g)^2 + c Var g, while
     E[g^2] = (E g)^2 + Var g. NaN before the second gradient, when c is 1 and nothing is known.
     """
-    past = b ** count.astype(jnp.float32)
+    t = jnp.asarray(count, jnp.float32)
+    past = b**t
     c = (1 - b) * (1 + past) / ((1 + b) * (1 - past))
-    variance = jnp.maximum(square - average_squared, 0) / jnp.where(count > 1, 1 - c, jnp.nan)
+    variance = jnp.maximum(square - average_squared, 0) / jnp.where(t > 1, 1 - c, jnp.nan)
     return variance, jnp.maximum(square - variance, 0)

@@ -23,6 +23,11 @@ EXCEPTIONS = {
     "gradpow.presets.decay_mask": {"maths", "Raises"},
     "gradpow.transformer_blocks": {"maths", "Raises"},
     "gradpow.hidden_matrices": {"maths", "Raises"},
+    "gradpow.metrics.update_rms": {"Raises", "References"},
+    "gradpow.metrics.largest_update": {"Raises"},
+    "gradpow.metrics.sign_agreement": {"Raises"},
+    "gradpow.metrics.effective_rate": {"Raises", "References"},
+    "gradpow.metrics.relative_update": {"Raises", "References"},
 }
 
 

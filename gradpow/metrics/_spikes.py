@@ -15,7 +15,7 @@ class SpikeDetectorState(NamedTuple):
     """State of :func:`spike_detector`: usual, the average of the mean |u|; count, its steps."""
 
     usual: jax.Array
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def spike_detector(

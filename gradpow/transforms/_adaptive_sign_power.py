@@ -18,7 +18,7 @@ class AdaptiveSignPowerState(NamedTuple):
     and (E g)^2 as last estimated, means over all coordinates, 0 at first.
     """
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
     p: jax.Array
     mean: optax.Updates
     square: jax.Array
@@ -112,7 +112,7 @@ def adaptive_sign_power(
         mean = jax.tree.map(lambda m, g: b * m + (1 - b) * g, state.mean, measured)
         square = b * state.square + (1 - b) * _mean_square(measured)
         square = jnp.where(jnp.isfinite(square), square, state.square)
-        debias = 1 - b ** count.astype(jnp.float32)
+        debias = 1 - b ** jnp.asarray(count, jnp.float32)
         variance, signal = variance_and_signal(
             _mean_square(mean) / debias**2, square / debias, b, count
         )
