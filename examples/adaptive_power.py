@@ -154,7 +154,9 @@ def table(records: list[dict[str, Any]]) -> str:
 def draw(records: list[dict[str, Any]], path: Path) -> None:
     """p over the training, and the loss over p with the adaptive one at its last p."""
     kinds = list(SETTINGS)
-    figure, axes = plt.subplots(2, len(kinds), figsize=(10, 6.4), layout="constrained")
+    figure, axes = plt.subplots(
+        2, len(kinds), figsize=(10, 6.4), layout="constrained", squeeze=False
+    )
     shades = ("#9ecae1", "#4292c6", "#08306b")
     for column, kind in enumerate(kinds):
         top, bottom = axes[0, column], axes[1, column]
