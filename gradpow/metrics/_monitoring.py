@@ -84,12 +84,12 @@ def monitored(
         shapes, _ = jax.eval_shape(lambda known: evaluate(measuring, **known), known)
         return MonitoredState(jax.tree.map(_unknown, shapes), measuring, state)
 
-    def update(grad, state, params=None, **extra_args):
-        updates, new_inner = inner.update(grad, state.inner, params, **extra_args)
+    def update(updates, state, params=None, **extra_args):
+        result, new_inner = inner.update(updates, state.inner, params, **extra_args)
         measurements, measuring = evaluate(
-            state.measuring, updates=updates, grad=grad, params=params, state=new_inner
+            state.measuring, updates=result, grad=updates, params=params, state=new_inner
         )
-        return updates, MonitoredState(measurements, measuring, new_inner)
+        return result, MonitoredState(measurements, measuring, new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
