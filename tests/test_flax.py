@@ -206,12 +206,12 @@ class Sharded(nnx.Module):
         return self.linear(x)
 
 
-def made_and_stepped(tx, wrapped):
+def made_and_stepped(wrapped):
     """The optimizer's state as made, and parameters and state after two steps."""
 
     def create():
         model = Sharded(nnx.Rngs(0))
-        return model, nnx.Optimizer(model, tx, wrt=nnx.Param)
+        return model, nnx.Optimizer(model, OPTIMIZERS["ams"].make(), wrt=nnx.Param)
 
     graph, state = nnx.split(wrapped(create)())
 
@@ -234,24 +234,23 @@ def mesh_of(shape, axes):
 
 
 @functools.cache
-def on_one_device(name):
+def on_one_device():
     with jax.set_mesh(mesh_of((1, 1), "Auto")):
-        return jax.device_get(made_and_stepped(OPTIMIZERS[name].make(), lambda f: f)[1])
+        return jax.device_get(made_and_stepped(lambda f: f)[1])
 
 
 @pytest.mark.parametrize("wrapped", [lambda f: f, nnx.jit], ids=["eager", "jitted"])
 @pytest.mark.parametrize("axes", ["Auto", "Explicit"])
-@pytest.mark.parametrize("name", SOME)
 def test_an_annotated_model_has_states_in_its_layout_and_takes_the_step_of_one_device(
-    name, axes, wrapped
+    axes, wrapped
 ):
     with jax.set_mesh(mesh_of((2, 4), axes)):
-        made, stepped = made_and_stepped(OPTIMIZERS[name].make(), wrapped)
+        made, stepped = made_and_stepped(wrapped)
     leaves = [leaf for leaf in jax.tree.leaves((made, stepped)) if leaf.ndim]
     assert len(leaves) > 8
     for leaf in leaves:
         assert leaf.sharding.spec == SHARDED["kernel" if leaf.ndim == 2 else "bias"]
-    assert_close(stepped, on_one_device(name), 1e-6)
+    assert_close(stepped, on_one_device(), 1e-6)
 
 
 @pytest.mark.parametrize("boxed", [False, True], ids=["plain", "boxed"])
@@ -356,8 +355,11 @@ def test_equinox_takes_the_steps_of_optax_by_hand(name):
         mlp = eqx.apply_updates(mlp, updates)
         return (eqx.filter(mlp, eqx.is_inexact_array), state), None
 
-    start = arrays, tx.init(arrays)
-    (trained, _), _ = quick_jit(lambda c: jax.lax.scan(step, c, length=STEPS))(start)
+    @quick_jit
+    def run(arrays):
+        return jax.lax.scan(step, (arrays, tx.init(arrays)), length=STEPS)[0][0]
+
+    trained = run(arrays)
     names = {"layers": [{"weight": y.weight, "bias": y.bias} for y in arrays.layers]}
 
     def loss(params):
