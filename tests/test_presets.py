@@ -124,11 +124,12 @@ def test_an_optimizer_that_a_paper_did_not_try_gets_adamws_rate_and_says_so(key)
     assert tried != (f"did not try {key}" in preset.note)
 
 
-def test_the_default_mask_knows_the_names_of_linen_nnx_and_gpt2():
+def test_the_default_mask_knows_the_names_of_linen_nnx_gpt2_and_haiku():
     paths = {
         "LayerNorm_0/scale": False, "layers/0/input_layernorm/scale/value": False,
         "h/0/ln_1/weight": False, "ln/w": False, "mlp/kernel/value": True, "wte/embedding": True,
-        "mlp/bias/value": False, "alnico/kernel": True,
+        "mlp/bias/value": False, "alnico/kernel": True, "mlp/~/linear_0/b": False,
+        "mlp/~/linear_0/w": True, "web": True,
     }  # fmt: skip
     assert presets.decay_mask(dict.fromkeys(paths, 1.0)) == paths
 

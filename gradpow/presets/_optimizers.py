@@ -27,14 +27,14 @@ Factory = Callable[..., optax.GradientTransformation]
 def decays(path: str) -> bool:
     """Weight decay falls on embeddings and matrices, not on norms and biases."""
     name = path.lower().removesuffix("/value")  # as NNX names what its variables hold
-    return not re.search(f"{NORM}|(bias|scale)$", name)
+    return not re.search(f"{NORM}|(bias|scale|offset|(^|/)b)$", name)
 
 
 def decay_mask(params: optax.Params) -> Any:
     """Which parameters decay: embeddings and matrices, not norms, biases or scales.
 
     By their names: a norm's path has "norm", or "ln" at the start of a name; the others' ends in
-    "bias" or "scale", before the "value" of Flax NNX if there is one.
+    "bias", "scale" or, as in Haiku, "b" or "offset", before the "value" of Flax NNX if there is one.
 
     Args:
       params: the parameters, a tree whose paths name them.
