@@ -34,7 +34,7 @@ def decay_mask(params: optax.Params) -> Any:
     """Which parameters decay: embeddings and matrices, not norms, biases or scales.
 
     By their names: a norm's path has "norm", or "ln" at the start of a name; the others' ends in
-    "bias", "scale" or, as in Haiku, "b" or "offset", before the "value" of Flax NNX if there is one.
+    "bias", "scale" or, as in Haiku, "b" or "offset", before the "value" of Flax NNX if it is there.
 
     Args:
       params: the parameters, a tree whose paths name them.
