@@ -162,6 +162,7 @@ def within(name, number):
     beside = [low + max(least, 6e-8 * abs(low)), high * (1 - 6e-8)]
     ends = [x for x in beside + [low] * low_allowed + [high] * high_allowed if abs(x) < math.inf]
     inside = st.floats(max(low, -10.0), min(high, 10.0), allow_subnormal=False)
+    inside = inside.map(lambda x: float(np.float32(x)))  # what the optimizer gets
     inside = inside.filter(lambda x: x not in (low, high) and (x == 0 or abs(x) >= least))
     return st.one_of(inside, st.sampled_from(ends)) if ends else inside
 
