@@ -98,12 +98,19 @@ def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> N
         return
     wanted, found = _shapes(own), _shapes(state)
     name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    if not name:  # the same arrays at the same places, in other links
+        wanted, found = {"": _links(own)}, {"": _links(state)}
     raise ValueError(
         "the state belongs to another optimizer, or to parameters of other structure or shapes: at "
         f"{name or 'the root'} it has {found.get(name, 'nothing')}, and this one keeps "
         f"{wanted.get(name, 'nothing')}. Take it from this optimizer's init(params); to go on with "
         "the moments of another one, put them into such a state with optax.tree.set."
     )
+
+
+def _links(state: Any) -> str:
+    links = state if type(state) is tuple else (state,)
+    return ", ".join(type(link).__name__ for link in links)
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
