@@ -97,16 +97,20 @@ def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> N
     if jax.tree.structure(own) == jax.tree.structure(state) and _shapes(own) == _shapes(state):
         return
     wanted, found = _shapes(own), _shapes(state)
-    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), None)
-    where = ""
-    if name is not None:
-        there, here = (shapes.get(name, "nothing") for shapes in (found, wanted))
-        where = f", at {name or 'the root'}: {there} there, {here} here"
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    if not name:  # the same arrays at the same places, in other links
+        wanted, found = {"": _links(own)}, {"": _links(state)}
+    there, here = (shapes.get(name, "nothing") for shapes in (found, wanted))
     raise ValueError(
-        f"the state belongs to another optimizer, or to parameters of other structure or shapes"
-        f"{where}. Take it from this optimizer's init(params); to go on with moments of another "
-        "one, put them into that with optax.tree.set."
+        "the state belongs to another optimizer, or to parameters of other structure or shapes, at "
+        f"{name or 'the root'}: {there} there, {here} here. Take it from this optimizer's "
+        "init(params); to go on with another's moments, put them into that with optax.tree.set."
     )
+
+
+def _links(state: Any) -> str:
+    links = state if type(state) is tuple else (state,)
+    return ", ".join(type(link).__name__ for link in links)
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,9 @@ from jax import lax
 
 
 class LowPrecisionState(NamedTuple):
-    """State of :func:`low_precision_state`: inner, the wrapped state; seed and count, uint32."""
+    """State of :func:`low_precision_state`: inner, the wrapped state; seed, as given; count, the
+    steps taken, like seed of type uint32.
+    """
 
     inner: optax.OptState
     seed: jax.Array

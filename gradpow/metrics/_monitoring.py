@@ -11,8 +11,8 @@ Metric = Callable[..., Any]
 
 
 class MonitoredState(NamedTuple):
-    """State of :func:`monitored`: the last step's measurements and the measures' states, by name,
-    and the inner state.
+    """State of :func:`monitored`: measurements, the last step's, by name; measuring, the measures'
+    states, by name; inner, the state of what is monitored.
     """
 
     measurements: dict[str, Any]

@@ -12,10 +12,10 @@ from .._numerics import Scalar, signed_power
 
 
 class AdaptiveSignPowerState(NamedTuple):
-    """State of :func:`adaptive_sign_power`: scalars, and mean, m_t, shaped as the parameters.
+    """State of :func:`adaptive_sign_power`: m_t, shaped as the parameters, and scalars.
 
-    count: gradients measured; p: the power of the next step; square: s_t; variance, signal: Var g
-    and (E g)^2 as last estimated, means over all coordinates, 0 at first.
+    count: gradients measured; p: the power of the next step; mean: m_t; square: s_t; variance: Var
+    g as last estimated, a mean over all coordinates, 0 at first; signal: (E g)^2, likewise.
     """
 
     count: jax.typing.ArrayLike
@@ -57,7 +57,7 @@ def adaptive_sign_power(
         gradpow.chain(adaptive_sign_power(), gradpow.chain(optax.adamw(1e-3, b2=0.95)))
 
     Coordinates that are not finite are powered like any, but not measured, since p is shared by
-    all; if the measurement overflows (|g| beyond 1e19) or vanishes, p stays. Needs one sum over
+    all; if the measurement overflows (abs(g) beyond 1e19) or vanishes, p stays. Needs one sum over
     all tensors, thus an all-reduce of scalars when they are sharded.
 
     Args:

@@ -1,0 +1,102 @@
+"""States stored long ago still load, and mean today what they meant then."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from cases import all_finite, assert_close
+from flax import serialization
+from stored_states import BYTES, ORBAX, abstract, from_bytes, from_zip, normal, step, trained, write
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return from_bytes(BYTES.read_bytes())
+
+
+def test_stored_states_load_with_today_s_fields_shapes_and_types(stored):
+    assert jax.tree.structure(stored) == jax.tree.structure(abstract())
+    for leaf, today in zip(jax.tree.leaves(stored), jax.tree.leaves(abstract()), strict=True):
+        assert (leaf.shape, leaf.dtype) == (today.shape, today.dtype)
+
+
+def test_orbax_loads_the_same_bits_from_its_own_checkpoint(stored, tmp_path):
+    loaded = from_zip(ORBAX, tmp_path / "states")
+    assert jax.tree.structure(loaded) == jax.tree.structure(stored)
+    jax.tree.map(np.testing.assert_array_equal, loaded, stored)
+
+
+def assert_means_the_same(stored, today):
+    """Up to the last bits, in which processors differ, and the bfloat16 that those bits decide."""
+    bits = {"bfloat16": 2**-7, "float32": 1e-5}
+    jax.tree.map(lambda a, b: assert_close(a, b, bits.get(str(b.dtype), 0)), stored, today)
+
+
+def test_a_field_means_what_it_meant(stored):
+    today = trained()
+    assert_means_the_same(stored, today)
+    rooted = stored | {"s3": jax.tree.map(jnp.sqrt, stored["s3"])}
+    with pytest.raises(AssertionError):
+        assert_means_the_same(rooted, today)
+
+
+def test_training_goes_on_from_stored_states(stored):
+    params = normal(0)
+    for seed in (4, 5):
+        updates, stored = step(stored, normal(seed), params)
+    assert all_finite((updates, stored))
+
+
+def renamed(tree):
+    tree["s3"]["0"]["0"] = {"moment": tree["s3"]["0"]["0"]["s"]}
+
+
+def missing(tree):
+    del tree["grams"]["0"]["0"]["nu"]
+
+
+def added(tree):
+    tree["adampower"]["0"]["1"]["0"]["power"] = np.zeros(())
+
+
+def reshaped(tree):
+    tree["stacey"]["0"]["0"]["m"]["vector"] = np.zeros(4, np.float32)
+
+
+def retyped(tree):
+    mu = tree["low_precision_state"]["0"]["inner"]["mu"]
+    mu["matrix"] = mu["matrix"].astype(np.float32)
+
+
+def emptied(tree):
+    tree["ams"]["0"]["1"]["s"] = None
+
+
+CHANGES = {
+    renamed: "s3/0/0/s/matrix is missing as stored, .* today",
+    missing: "grams/0/0/nu/matrix is missing as stored",
+    added: "adampower/0/1/0/power is .* as stored, missing today",
+    reshaped: r"stacey/0/0/m/vector is \(4,\) float32 as stored, \(8,\) float32 today",
+    retyped: r"float32 as stored, \(4, 8\) bfloat16 today",
+    emptied: "ams/0/1/s",
+}
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_changed_format_is_seen_and_says_what_to_do(change, tmp_path):
+    tree = serialization.msgpack_restore(BYTES.read_bytes())
+    change(tree)
+    said = f"(?s)the format of states has changed.*{CHANGES[change]}.*python tests/stored_states.py"
+    with pytest.raises(AssertionError, match=said):
+        from_bytes(serialization.msgpack_serialize(tree, in_place=True))
+    write(tree, tmp_path / "states.zip")
+    with pytest.raises(AssertionError, match="the format of states has changed"):
+        from_zip(tmp_path / "states.zip", tmp_path / "states")
+
+
+def test_fields_in_another_order_are_seen():
+    tree = serialization.msgpack_restore(BYTES.read_bytes())
+    adam = tree["grams"]["0"]["0"]
+    adam["mu"] = adam.pop("mu")
+    with pytest.raises(AssertionError, match="0/nu/matrix stood where grams/0/0/mu/matrix"):
+        from_bytes(serialization.msgpack_serialize(tree, in_place=True))
