@@ -157,8 +157,10 @@ def within(name, number):
     """A number of its range, as often as not at an end of it."""
     (low, low_allowed, high, high_allowed), _ = interval(name, number)
     least = np.finfo(np.float32).tiny.item()  # of those that arithmetic does not flush to zero
-    if number == "eps" and "eps_root" in CASES[name].numbers:
-        low, low_allowed = 1e-20, True  # optax's Adam has 0/0 at a gradient of 0 without any
+    if number == "eps" and {"eps_root", "consistent_rms"} & {*CASES[name].numbers}:
+        # optax's Adam has 0/0 at a gradient of 0 without any, and its Muon divides gradients whose
+        # squares vanish, below 1e-19, by eps alone.
+        low, low_allowed = 1e-12, True
     beside = [low + max(least, 6e-8 * abs(low)), high * (1 - 6e-8)]
     ends = [x for x in beside + [low] * low_allowed + [high] * high_allowed if abs(x) < math.inf]
     inside = st.floats(max(low, -10.0), min(high, 10.0), allow_subnormal=False)

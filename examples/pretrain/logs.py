@@ -34,6 +34,7 @@ class Log:
 
     def flush(self) -> None:
         self.file.flush()
+        self.board.flush()  # by itself it would wait for two minutes
 
     def close(self) -> None:
         self.file.close()
