@@ -12,7 +12,7 @@ from ._functions import largest_update
 
 
 class SpikeDetectorState(NamedTuple):
-    """State of :func:`spike_detector`: usual, the average of the updates' mean size; count, its steps."""
+    """State of :func:`spike_detector`: usual, the average of mean sizes; count, the steps taken."""
 
     usual: jax.Array
     count: jax.typing.ArrayLike
