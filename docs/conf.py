@@ -32,7 +32,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "figures/*.ipynb", "figures/*.py", "figures/*.md5"]
+exclude_patterns = ["_build", "jupyter_execute", "figures/*.ipynb", "figures/*.py", "figures/*.md5"]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 
 html_theme = "sphinx_book_theme"

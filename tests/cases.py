@@ -190,7 +190,7 @@ def interval(name, number):
 
 # Where p > 1 or a quotient below 1 takes the exact result itself out of float16.
 LARGEST: dict[str, float] = {"sign_power": 9e3, "momentum_scaling": 3e4, "lp_steepest_scaled": 1e2}
-LARGEST["adaptive_sign_power"] = 2e3
+LARGEST |= {"adaptive_sign_power": 2e3, "cautious": 1e36}  # its momentum is the sum of ten
 # g^1.2 itself leaves float32 from 1.3e32 on, and Muon adds up a score of such momenta.
 LARGEST |= dict.fromkeys(("gradpower", "adampower", "adagradpower"), 1e32) | {"muonpower": 1e30}
 
