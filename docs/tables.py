@@ -56,7 +56,7 @@ OPTAX = {
 }
 
 
-def settings() -> str:
+def settings(sources: bool = True) -> str:
     """A row for each recipe of each preset; optimizers with equal recipes share one."""
     rows, last = [], ""
     for name, setting in presets.SETTINGS.items():
@@ -76,7 +76,8 @@ def settings() -> str:
             rows.append([preset, batch, who, f"{recipe.learning_rate:g}", what, schedule, source])
             about = ["", "", "", ""]
     heads = ["preset", "batch", "optimizer", "rate", "settings", "schedule", "source"]
-    return _table(heads, rows)
+    kept = None if sources else -1
+    return _table(heads[:kept], [row[:kept] for row in rows])
 
 
 def optimizers() -> str:
