@@ -18,8 +18,8 @@ settings.register_profile("deep", database=None, deadline=None, max_examples=100
 
 
 def pytest_addoption(parser):
-    parser.addoption("--deep", action="store_true", help="try faults for an hour, not for seconds")
-    parser.addoption("--tried", type=Path, help="write how many inputs were tried to this file")
+    parser.addoption("--deep", action="store_true", help="hunt for faults for minutes, not seconds")
+    parser.addoption("--tried", type=Path, help="write here how many inputs were tried; needs -n0")
 
 
 def pytest_configure(config):

@@ -1,5 +1,6 @@
 """The reference of the site: every public name stands there, and says what its neighbours say."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_docstring_has_maths_arguments_errors_an_example_and_its_source(name):
         found |= {"maths"} if ".. math::" in docstring else set()
         assert found == {"maths", *SECTIONS} - EXCEPTIONS.get(name, set())
         assert ">>>" in docstring
+
+
+def test_the_guide_to_faults_tells_all_that_the_last_long_hunt_tried():
+    sources = [
+        (ROOT / "tests" / name).read_text() for name in ("test_faults.py", "test_contract.py")
+    ]
+    asked = set(re.findall(r'TRIED\["(.+?)"\]', "".join(sources)))
+    tried = json.loads((ROOT / "docs" / "faults.json").read_text())["tried"]
+    assert asked == set(tried) and min(tried.values()) > 500
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
