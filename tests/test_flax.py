@@ -20,6 +20,8 @@ import gradpow
 from gradpow import metrics
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
 
+as_pure = getattr(nnx, "as_pure", None) or nnx.pure  # as Flax before 0.12.7 calls it
+
 X = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
 SOME = ["s3", "ams"]  # one that works by coordinates, and one that reduces tensors
 STEPS = 3
@@ -46,7 +48,7 @@ def loss_of(model):
 
 
 def pure(tree, *kinds):
-    return nnx.as_pure(nnx.state(tree, *kinds))
+    return as_pure(nnx.state(tree, *kinds))
 
 
 def assert_same_bits(actual, expected):
@@ -86,8 +88,8 @@ def by_hand(tx, loss, params):
 
 def nnx_by_hand(tx, wrt=nnx.Param):
     graph, params, rest = nnx.split(Model(nnx.Rngs(0)), wrt, ...)
-    rest = nnx.as_pure(rest)
-    return by_hand(tx, lambda p: loss_of(nnx.merge(graph, p, rest)), nnx.as_pure(params))
+    rest = as_pure(rest)
+    return by_hand(tx, lambda p: loss_of(nnx.merge(graph, p, rest)), as_pure(params))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -95,7 +97,7 @@ def test_nnx_takes_the_steps_of_optax_by_hand_whatever_grad_comes_from_outside(n
     tx = OPTIMIZERS[name].make()
     outer = jax.tree.map(jnp.ones_like, pure(Model(nnx.Rngs(0)), nnx.Param))
     model, optimizer = train_nnx(tx, grad=outer)
-    actual = pure(model, nnx.Param), nnx.as_pure(optimizer.opt_state)
+    actual = pure(model, nnx.Param), as_pure(optimizer.opt_state)
     assert_close(actual, nnx_by_hand(tx), tolerance(name, 1e-6))
     assert optimizer.step[...] == STEPS
 
@@ -187,7 +189,7 @@ def test_measurements_are_read_from_an_nnx_optimizer_that_gets_extra_arguments()
     tx = metrics.monitored(gradpow.sgdpower(0.1, p=1.0, momentum=0.0), watched)
     outer = jax.tree.map(jnp.ones_like, pure(Model(nnx.Rngs(0)), nnx.Param))
     _, optimizer = train_nnx(tx, grad=outer)
-    measured = nnx.as_pure(optimizer.opt_state.measurements)
+    measured = as_pure(optimizer.opt_state.measurements)
     assert measured["rate"] == pytest.approx(0.1)
     assert not measured["spikes"]["spike"]
     assert float(optax.tree.get(optimizer.opt_state, "rate")) == measured["rate"]
