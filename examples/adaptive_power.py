@@ -132,9 +132,9 @@ def study(options: Options, report: Callable[[str, int], None]) -> list[dict[str
 def table(records: list[dict[str, Any]]) -> str:
     """Markdown: mean losses, and the adaptive p's difference to the best fixed one and to 1.2."""
     rows = [
-        "| | batch | rate | " + " | ".join(f"p = {p:g}" for p in POWERS)
+        "| | batch | " + " | ".join(f"p = {p:g}" for p in POWERS)
         + " | adaptive | its last p | noise to signal | less the best fixed | less p = 1.2 |",
-        "|---|---|---|" + "---|" * (len(POWERS) + 5),
+        "|---|---|" + "---|" * (len(POWERS) + 5),
     ]  # fmt: skip
     for r in records:
         losses = {p: np.array(values) for p, values in r["losses"].items()}
@@ -142,9 +142,9 @@ def table(records: list[dict[str, Any]]) -> str:
         best = min(losses, key=lambda p: losses[p].mean())
         means = " | ".join(f"{x.mean():.3f}" for x in losses.values())
         last = [x for x in r["noise_to_signal"][-10:] if x is not None]
-        noise = f"{np.median(last):.1f}" if last else "no signal stands out"
+        noise = f"{np.median(last):.1f}" if last else "inf"
         rows.append(
-            f"| {r['problem']} | {r['batch']} | {r['rate']:g} | {means} | {ours.mean():.3f} | "
+            f"| {r['problem']} | {r['batch']} | {means} | {ours.mean():.3f} | "
             f"{r['p'][-1]:.2f} | {noise} | p = {best}: {statistics.effect(ours - losses[best])} | "
             f"{statistics.effect(ours - losses['1.2'])} |"
         )
