@@ -128,6 +128,37 @@ def test_what_is_not_finite_stays_in_its_coordinate(name, grads):
     TRIED["gradients with NaN or infinity"] += 1
 
 
+@functools.cache
+def skipping(name):
+    """From the gradients of some steps to the parameters and the optimizer's state at their end."""
+    tx = optax.apply_if_finite(OPTIMIZERS[name].make(), max_consecutive_errors=STEPS)
+    params = {k: jnp.full(shape, 0.5) for k, shape in SIZES.items()}
+
+    def step(carry, grad):
+        params, state = carry
+        updates, state = tx.update(grad, state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    def run(grads):
+        params_, state = jax.lax.scan(step, (params, tx.init(params)), grads)[0]
+        return params_, state.inner_state
+
+    return quick_jit(run)
+
+
+@every_optimizer
+@given(grads=ANY)
+def test_apply_if_finite_skips_bad_steps_to_the_bit(name, grads):
+    """Where they stand between the good ones makes no difference."""
+    bad = np.array([any(not np.isfinite(g[i]).all() for g in grads.values()) for i in range(STEPS)])
+    bad_last = np.argsort(bad, kind="stable")
+    found, expected = (
+        skipping(name)(g) for g in (grads, {k: g[bad_last] for k, g in grads.items()})
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+    TRIED["steps with NaN or infinity to skip"] += int(bad.sum())
+
+
 @every_case
 @given(data=st.data())
 def test_finite_gradients_of_any_size_give_finite_updates(name, data):
