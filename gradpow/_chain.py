@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ._check import require_like, require_own_state
+from ._check import alike, require_like, require_own_state
 
 
 def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
@@ -66,20 +66,15 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
             require_own_state(inner.init, grad, state)
             raise
-        if not (_alike(result, updates) and _alike(new_state, state)):
+        same_state = alike(new_state, state)  # optax.monitor's is not at its first step
+        if not (same_state and alike(result, updates)):
             require_own_state(inner.init, grad, state)
         # A link fed wider gradients than params would otherwise widen its state, and break scan.
-        if _alike(new_state, state):  # optax.monitor's is not at its first step
+        if same_state:
             new_state = jax.tree.map(_as, new_state, state)
         return jax.tree.map(_as, result, updates), new_state
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _alike(tree: Any, other: Any) -> bool:
-    leaves, structure = jax.tree.flatten(tree)
-    others, other_structure = jax.tree.flatten(other)
-    return structure == other_structure and [*map(jnp.shape, leaves)] == [*map(jnp.shape, others)]
 
 
 def _lift(x: Any) -> Any:

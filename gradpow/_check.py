@@ -79,11 +79,18 @@ def require_grad(name: str, grad: Any, updates: Any) -> None:
         )
 
 
+def alike(tree: Any, other: Any) -> bool:
+    """Whether two trees have the same structure and shapes."""
+    return jax.tree.structure(tree) == jax.tree.structure(other) and _same_shapes(tree, other)
+
+
 def require_like(updates: Any, what: str, tree: Any) -> None:
     """Raises unless a tree's leaves have the updates' shapes: broadcasting would hide a mistake."""
-    wanted, found = _shapes(updates), _shapes(tree)
-    if wanted == found or list(wanted.values()) == list(found.values()):
+    if _same_shapes(updates, tree):
         return  # the names may differ: a box around a leaf is one
+    wanted, found = _shapes(updates), _shapes(tree)
+    if wanted == found:
+        return
     name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
     raise ValueError(
         f"{what} and the updates differ at {name or 'the root'}: {found.get(name, 'nothing')} and "
@@ -94,7 +101,7 @@ def require_like(updates: Any, what: str, tree: Any) -> None:
 def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> None:
     """Raises if the state is not what init makes for such updates."""
     own = jax.eval_shape(init, updates)
-    if jax.tree.structure(own) == jax.tree.structure(state) and _shapes(own) == _shapes(state):
+    if alike(own, state):
         return
     wanted, found = _shapes(own), _shapes(state)
     name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
@@ -111,6 +118,10 @@ def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> N
 def _links(state: Any) -> str:
     links = state if type(state) is tuple else (state,)
     return ", ".join(type(link).__name__ for link in links)
+
+
+def _same_shapes(tree: Any, other: Any) -> bool:
+    return [*map(jnp.shape, jax.tree.leaves(tree))] == [*map(jnp.shape, jax.tree.leaves(other))]
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

@@ -4,14 +4,24 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from ._numerics import Scalar
 
 
-def sum_of_squares(x: Any) -> jax.Array:
-    """In at least float32."""
-    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-    return jnp.sum(x * x)
+def sum_of_squares(tree: Any) -> jax.Array:
+    """Over all coordinates of all leaves, in at least float32."""
+
+    def of_leaf(x):
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return jnp.sum(x * x)
+
+    return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([]))
+
+
+def size(tree: Any) -> float:
+    """The number of coordinates, at least 1; as an integer it may exceed what int32 holds."""
+    return float(max(optax.tree.size(tree), 1))
 
 
 def variance_and_signal(

@@ -23,7 +23,8 @@ def monitored(
         "relative_update": metrics.relative_update,
         "spike_warning": metrics.spike_detector(schedule),
     }
-    if _keeps_adams_moments(jax.eval_shape(optimizer.init, params)):
+    state = jax.eval_shape(optimizer.init, params)
+    if optax.tree.get_all_with_path(state, "ScaleByAdamState"):
         decays = {key: hyper[key] for key in ("b1", "b2")}
         noise = functools.partial(metrics.noise_to_signal, **decays)
         watched["noise_to_signal"] = noise
@@ -41,10 +42,3 @@ def measurements(opt_state: optax.OptState) -> dict[str, float]:
     found = jax.device_get(opt_state.measurements)
     leaves = jax.tree_util.tree_leaves_with_path(found)
     return {name_of(path): float(x) for path, x in leaves}
-
-
-def _keeps_adams_moments(state: optax.OptState) -> bool:
-    def is_adam(x: Any) -> bool:
-        return isinstance(x, optax.ScaleByAdamState)
-
-    return any(map(is_adam, jax.tree.leaves(state, is_leaf=is_adam)))

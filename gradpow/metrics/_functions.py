@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from .._check import check
-from .._noise import sum_of_squares, variance_and_signal
+from .._noise import size, sum_of_squares, variance_and_signal
 from .._numerics import Scalar, guarded_divide
 from .._paths import map_with_names
 from ..transforms import AdaptiveSignPowerState
@@ -31,7 +31,7 @@ def update_rms(updates: Any, **_: Any) -> jax.Array:
       >>> print(metrics.update_rms({"a": jnp.array([3.0, -4.0]), "b": jnp.zeros(2)}))
       2.5
     """
-    return _norm(updates) / max(_size(updates), 1) ** 0.5
+    return _norm(updates) / size(updates) ** 0.5
 
 
 def largest_update(updates: Any, **_: Any) -> jax.Array:
@@ -240,21 +240,16 @@ def eps_share(state: Any, *, b2: Scalar = 0.999, eps: Scalar = 1e-8, **_: Any) -
     """
     check("in [0, 1)", b2=b2)
     check("finite and >= 0", eps=eps)
-    below, size = jnp.zeros([]), 0
-    for adam in _adam_states("eps_share", state):
+    states = _adam_states("eps_share", state)
+    below = jnp.zeros([])
+    for adam in states:
         bound = eps**2 * (1 - b2 ** jnp.max(jnp.asarray(adam.count, jnp.float32)))
         below += sum(jnp.sum(v < bound, dtype=jnp.float32) for v in jax.tree.leaves(adam.nu))
-        size += _size(adam.nu)
-    return below / max(size, 1)
+    return below / size([adam.nu for adam in states])
 
 
 def _norm(tree: Any) -> jax.Array:
-    return jnp.sqrt(sum((sum_of_squares(x) for x in jax.tree.leaves(tree)), start=jnp.zeros([])))
-
-
-def _size(tree: Any) -> float:
-    # A float, since as an integer it may exceed what int32 holds.
-    return float(sum(x.size for x in jax.tree.leaves(tree)))
+    return jnp.sqrt(sum_of_squares(tree))
 
 
 def _root_ratio(variance: Any, signal: Any) -> jax.Array:

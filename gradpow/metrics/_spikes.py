@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from .._check import check, check_rate
+from .._noise import size
 from .._numerics import Scalar
 from ._functions import largest_update
 
@@ -80,7 +81,7 @@ def spike_detector(
     check_rate(learning_rate=learning_rate)
     check("finite and > 0", bound=bound, rise=rise)
     check("in [0, 1)", b=b)
-    rate = learning_rate if callable(learning_rate) else lambda count: learning_rate
+    rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
 
     def init(params):
         del params
@@ -88,11 +89,9 @@ def spike_detector(
 
     def update(updates, state, params=None, **extra_args):
         del params, extra_args
-        leaves = jax.tree.leaves(updates)
-        size = float(max(sum(u.size for u in leaves), 1))
-        mean = sum((jnp.sum(jnp.abs(u)) for u in leaves), start=jnp.zeros([])) / size
+        total = sum((jnp.sum(jnp.abs(u)) for u in jax.tree.leaves(updates)), start=jnp.zeros([]))
         eta = rate(state.count)
-        largest, mean = largest_update(updates) / eta, mean / eta
+        largest, mean = largest_update(updates) / eta, total / size(updates) / eta
         # Before the first update the usual size is 0/0, and no comparison with it holds.
         rises = mean > rise * state.usual / (1 - b ** state.count.astype(jnp.float32))
         finite = jnp.isfinite(mean)

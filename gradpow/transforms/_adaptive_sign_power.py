@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from .._check import check, check_order
-from .._noise import sum_of_squares, variance_and_signal
+from .._noise import size, sum_of_squares, variance_and_signal
 from .._numerics import Scalar, signed_power
 
 
@@ -110,11 +110,11 @@ def adaptive_sign_power(
         measured = jax.tree.map(lambda g: jnp.where(jnp.isfinite(g), g, 0), updates)
         count = optax.safe_increment(state.count)
         mean = jax.tree.map(lambda m, g: b * m + (1 - b) * g, state.mean, measured)
-        square = b * state.square + (1 - b) * _mean_square(measured)
+        square = b * state.square + (1 - b) * sum_of_squares(measured) / size(measured)
         square = jnp.where(jnp.isfinite(square), square, state.square)
         debias = 1 - b ** jnp.asarray(count, jnp.float32)
         variance, signal = variance_and_signal(
-            _mean_square(mean) / debias**2, square / debias, b, count
+            sum_of_squares(mean) / size(mean) / debias**2, square / debias, b, count
         )
         best = _best_power(jnp.sqrt(signal), jnp.sqrt(3 * variance), low, high, eps)
         known = jnp.isfinite(variance + signal) & (variance + signal > 0)
@@ -125,12 +125,6 @@ def adaptive_sign_power(
         return powered, AdaptiveSignPowerState(count, new_p, mean, square, variance, signal)
 
     return optax.GradientTransformation(init, update)
-
-
-def _mean_square(tree: optax.Updates) -> jax.Array:
-    leaves = jax.tree.leaves(tree)
-    size = float(max(sum(x.size for x in leaves), 1))
-    return sum((sum_of_squares(x) for x in leaves), start=jnp.zeros([])) / size
 
 
 def _best_power(
