@@ -72,7 +72,7 @@ def settings(sources: bool = True) -> str:
         for recipe, optimizers in groups:
             preset, batch, schedule, source = about
             who = ", ".join(f"`{key}`" for key in optimizers)
-            what = _numbers(setting, recipe)
+            what = _numbers(presets.get(name, optimizers[0]).clip, recipe)
             rows.append([preset, batch, who, f"{recipe.learning_rate:g}", what, schedule, source])
             about = ["", "", "", ""]
     heads = ["preset", "batch", "optimizer", "rate", "settings", "schedule", "source"]
@@ -151,8 +151,7 @@ def _schedule(setting: presets.Setting) -> str:
     return f"{setting.schedule}{end}, {steps}, {setting.warmup:,} of warm-up"
 
 
-def _numbers(setting: presets.Setting, recipe: presets.Recipe) -> str:
-    clip = setting.clip if recipe.clip is None else recipe.clip
+def _numbers(clip: float, recipe: presets.Recipe) -> str:
     numbers = _shown({**recipe.hyper, "decay": recipe.weight_decay})
     note = f"; *{recipe.note}*" if recipe.note else ""
     return f"{numbers}, {f'clip {clip:g}' if clip else 'no clipping'}{note}"

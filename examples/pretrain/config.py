@@ -12,11 +12,12 @@ import numpy as np
 import tyro
 from flax import nnx
 
+from gradpow.presets import Preset
+
 from . import cli, counts
 from .data import Data, load
 from .errors import UserError
 from .hosts import Launch
-from .optimizers import OPTIMIZERS
 from .presets import SHAPES, Recipe, Shape, get_recipe, get_setting
 from .sharding import MeshShape
 from .step import Losses, cross_entropy
@@ -112,17 +113,14 @@ class RunConfig:
         cls, preset: str, optimizer: str, shape: Any, setting: Any, recipe: Recipe, **more: Any
     ) -> Self:
         """By a paper's setting and its recipe for an optimizer; `more` is the kind's own."""
+        resolved = Preset.of(preset, optimizer, setting, recipe)
+        same = (
+            "optimizer", "hyper", "learning_rate", "weight_decay", "clip", "schedule", "warmup",
+            "final_fraction", "batch_size",
+        )  # fmt: skip
         return cls(
             preset=preset,
-            optimizer=optimizer,
-            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
-            learning_rate=recipe.learning_rate,
-            weight_decay=recipe.weight_decay,
-            clip=setting.clip if recipe.clip is None else recipe.clip,
-            schedule=setting.schedule,
-            warmup=setting.warmup,
-            final_fraction=setting.final_fraction,
-            batch_size=setting.batch_size,
+            **{key: getattr(resolved, key) for key in same},
             data=setting.data,
             eval_every=setting.eval_every,
             save_every=setting.eval_every,

@@ -2,13 +2,13 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import optax
 
 from .._check import check
 from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
-from ._settings import SETTINGS
+from ._settings import SETTINGS, Recipe, Setting
 
 _SCHEDULES = {
     "cosine": "cosine to {:g} of the peak",
@@ -66,6 +66,37 @@ class Preset:
             clip=self.clip,
         )
         check("in [0, 1]", final_fraction=self.final_fraction)
+
+    @classmethod
+    def of(cls, name: str, optimizer: str, setting: Setting, recipe: Recipe) -> Self:
+        """A setting and one of its recipes, resolved.
+
+        Args:
+          name: of the setting.
+          optimizer: by its name in :data:`gradpow.presets.OPTIMIZERS`.
+          setting: model, batch, length, schedule and clipping.
+          recipe: rate, decay, and what else the optimizer has of its own.
+
+        Returns:
+          A :class:`gradpow.presets.Preset`.
+        """
+        return cls(
+            name=name,
+            model=setting.model,
+            optimizer=optimizer,
+            learning_rate=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
+            clip=setting.clip if recipe.clip is None else recipe.clip,
+            schedule=setting.schedule,
+            warmup=setting.warmup,
+            final_fraction=setting.final_fraction,
+            steps=setting.steps,
+            batch_size=setting.batch_size,
+            sequence_length=setting.sequence_length,
+            source=setting.source,
+            note=recipe.note,
+        )
 
     def make_schedule(self) -> optax.Schedule:
         """The learning rate by step, of :func:`gradpow.presets.make_schedule`.
@@ -180,22 +211,6 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
     if unknown := [key for key in changes if key not in fields]:
         raise TypeError(f"a preset has no {', '.join(unknown)}: it has {', '.join(fields)}")
     setting = SETTINGS[name]
-    recipe = setting.recipe_for(optimizer)
-    preset = Preset(
-        name=name,
-        model=setting.model,
-        optimizer=optimizer,
-        learning_rate=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper, **changes.pop("hyper", {})},
-        clip=setting.clip if recipe.clip is None else recipe.clip,
-        schedule=setting.schedule,
-        warmup=setting.warmup,
-        final_fraction=setting.final_fraction,
-        steps=setting.steps,
-        batch_size=setting.batch_size,
-        sequence_length=setting.sequence_length,
-        source=setting.source,
-        note=recipe.note,
-    )
-    return dataclasses.replace(preset, **changes)
+    preset = Preset.of(name, optimizer, setting, setting.recipe_for(optimizer))
+    hyper = {**preset.hyper, **changes.pop("hyper", {})}
+    return dataclasses.replace(preset, hyper=hyper, **changes)
