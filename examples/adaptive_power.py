@@ -12,6 +12,7 @@ table; about 20 minutes on two CPU cores.
 """
 
 import dataclasses
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -93,39 +94,41 @@ def powers_of_a_run(problem: sweep.Problem, rate: float, steps: int) -> tuple[li
     return p.tolist(), [x if np.isfinite(x) else None for x in ratio.tolist()]
 
 
+def compare(
+    problem: sweep.Problem, steps: int, options: Options, report: Callable[[str, int], None]
+) -> dict[str, Any]:
+    """Final losses of each power at AdamW's best rate, and how the adaptive one moved."""
+
+    def training(optimizer: Any) -> sweep.Sweep:
+        return sweep.Sweep(problem, tuning.recipe(optimizer, steps), steps=steps, every=steps)
+
+    def losses_of(training: sweep.Sweep, what: str, **numbers: float) -> list[float]:
+        seeds = range(2 if options.smoke else options.seeds)
+        runs = training.run([(numbers, seed) for seed in seeds], functools.partial(report, what))
+        return [run.measured["loss"][-1] for run in runs]
+
+    moves = 0 if options.smoke else 3
+    tuned, _ = tuning.tune(training("adamw"), tuning.GRIDS["adamw"], (1000, 1001), moves, report)
+    rate = tuning.best_rate(tuned)
+    fixed = training("adampower")
+    losses = {f"{p:g}": losses_of(fixed, f"p = {p:g}", rate=rate, p=p) for p in POWERS}
+    losses["adaptive"] = losses_of(training(adaptive), "adaptive p", rate=rate)
+    p, ratio = powers_of_a_run(problem, rate, steps)
+    return {"rate": rate, "losses": losses, "p": p, "noise_to_signal": ratio}
+
+
 def study(options: Options, report: Callable[[str, int], None]) -> list[dict[str, Any]]:
     """One record for each problem and batch size."""
     records = []
     for kind, settings in SETTINGS.items():
         for make_problem, steps in settings:
             problem, steps = make_problem(), min(steps, 10) if options.smoke else steps
-            batch = problem.about["batch"]
 
-            def train(optimizer: Any, steps: int = steps, problem: Any = problem):
-                return sweep.Sweep(
-                    problem, tuning.recipe(optimizer, steps), steps=steps, every=steps
-                )
+            def told(what: str, taken: int, batch: str = problem.about["batch"]) -> None:
+                report(f"{batch}, {what}", taken)
 
-            def run(training, numbers, what, batch=batch):
-                seeds = range(2 if options.smoke else options.seeds)
-                done = training.run(
-                    [(numbers, seed) for seed in seeds],
-                    lambda taken: report(f"{batch}, {what}", taken),
-                )
-                return [r.measured["loss"][-1] for r in done]
-
-            moves = 0 if options.smoke else 3
-            grid = tuning.GRIDS["adamw"]
-            said = lambda what, steps, batch=batch: report(f"{batch}, {what}", steps)  # noqa: E731
-            rate = tuning.best_rate(tuning.tune(train("adamw"), grid, (1000, 1001), moves, said)[0])
-            fixed = train("adampower")
-            losses = {f"{p:g}": run(fixed, {"rate": rate, "p": p}, f"p = {p:g}") for p in POWERS}
-            losses["adaptive"] = run(train(adaptive), {"rate": rate}, "adaptive p")
-            p, ratio = powers_of_a_run(problem, rate, steps)
-            records.append(
-                {"problem": kind, **problem.about, "steps": steps, "rate": rate,
-                 "losses": losses, "p": p, "noise_to_signal": ratio}
-            )  # fmt: skip
+            found = compare(problem, steps, options, told)
+            records.append({"problem": kind, **problem.about, "steps": steps, **found})
     return records
 
 
