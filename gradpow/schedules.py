@@ -1,9 +1,10 @@
-"""Schedules of the papers that optax has not."""
+"""Schedules that optax has not, and the rule that carries a decay to another rate."""
 
 import optax
 
-from ._check import check
-from ._numerics import Scalar
+from gradpow.core import Scalar, check
+
+__all__ = ["matched_weight_decay", "warmup_stable_decay"]
 
 
 def warmup_stable_decay(
@@ -51,8 +52,7 @@ def warmup_stable_decay(
       [0.0, 0.5, 1.0, 1.0, 0.55, 0.1, 0.1]
 
     References:
-      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 3.1 and
-      Appendix B; Hu et al., `MiniCPM`, 2024.
+      Wang et al. (2025), Section 3.1 and Appendix B; Hu et al. (2024).
     """
     check("finite and >= 0", peak_value=peak_value, init_value=init_value)
     check("in [0, 1]", stable_fraction=stable_fraction, end_factor=end_factor)
@@ -71,3 +71,33 @@ def warmup_stable_decay(
         ],
         boundaries=[warmup_steps, decay_start],
     )
+
+
+def matched_weight_decay(adam_lr: Scalar, adam_weight_decay: Scalar, lr: Scalar) -> Scalar:
+    r"""The weight decay at rate lr that shrinks the weights as AdamW does at its own.
+
+    .. math::
+      \lambda = \lambda_{Adam}\; \eta_{Adam} / \eta
+
+    Decoupled decay takes eta * lambda of the weights at every step. S3 and Lion, whose rates differ
+    from AdamW's by up to ten times, keep that product.
+
+    Args:
+      adam_lr: the peak learning rate tuned for AdamW, > 0.
+      adam_weight_decay: AdamW's weight decay, >= 0.
+      lr: the peak learning rate of the other optimizer, > 0.
+
+    Returns:
+      The other optimizer's weight decay.
+
+    Examples:
+      >>> import gradpow
+      >>> gradpow.matched_weight_decay(adam_lr=0.25, adam_weight_decay=0.5, lr=1.0)
+      0.125
+
+    References:
+      Peng et al. (2025), the appendix on hyper-parameters; Chen et al. (2023), Section 5.
+    """
+    check("finite and > 0", adam_lr=adam_lr, lr=lr)
+    check("finite and >= 0", adam_weight_decay=adam_weight_decay)
+    return adam_lr * adam_weight_decay / lr

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from cases import OPTIMIZERS, TRANSFORMS, in_chain
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from tests.cases import OPTIMIZERS, TRANSFORMS, in_chain
 
 SHAPES = {"rows": ((64, 24), ("pod",)), "columns": ((24, 64), (None, "pod")), "all": ((5,), ())}
 # All links are in the optimizers, but for two.

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import orbax.checkpoint as ocp
-from cases import CASES, in_chain, quick_jit
 from flax import serialization, traverse_util
 
 import gradpow
 from gradpow import metrics
+from tests.cases import CASES, in_chain, quick_jit
 
 DATA = Path(__file__).parent / "data"
 BYTES, ORBAX = DATA / "states.msgpack", DATA / "states.zip"

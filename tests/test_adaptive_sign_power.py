@@ -5,12 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import assert_close
 
 import gradpow
 from gradpow import theory
 from gradpow.transforms import adaptive_sign_power
 from gradpow.transforms._adaptive_sign_power import _limit_update
+from tests.cases import assert_close
 
 SIZE = 20_000
 

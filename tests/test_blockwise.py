@@ -5,10 +5,10 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from cases import assert_same_steps, gradients, updates_of
 from flax import nnx
 
 import gradpow
+from tests.cases import assert_same_steps, gradients, updates_of
 
 RATIOS = {"embedding": 10.0, "qk": 8.0, "ffn": 6.0, "vo": 4.0, "rest": 1.0}
 

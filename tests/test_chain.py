@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import assert_same_steps, gradients, parameters, updates_of
 
 import gradpow
 from gradpow import transforms as t
+from tests.cases import assert_same_steps, gradients, parameters, updates_of
 
 ROUNDING = 5e-6  # the same operations, compiled in another program; measured: below 1e-6
 

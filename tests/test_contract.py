@@ -11,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import (
+
+import gradpow
+from tests.cases import (
     CASES,
     LARGEST,
     RATES,
@@ -24,9 +26,7 @@ from cases import (
     parameters,
     quick_jit,
 )
-from tried import TRIED
-
-import gradpow
+from tests.contract.tried import TRIED
 
 every_case = pytest.mark.parametrize("name", CASES)
 numbered = pytest.mark.parametrize("name", [name for name in CASES if CASES[name].numbers])

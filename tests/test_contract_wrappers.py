@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import (
+
+import gradpow
+from tests.cases import (
     CASES,
     OPTIMIZERS,
     all_finite,
@@ -18,8 +20,6 @@ from cases import (
     parameters,
     quick_jit,
 )
-
-import gradpow
 
 STEPS = 5
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)

@@ -17,11 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import references
-from cases import OPTIMIZERS, assert_same_steps, updates_of
 
 import gradpow
 from gradpow import transforms as t
+from tests import references
+from tests.cases import OPTIMIZERS, assert_same_steps, updates_of
 
 STEPS = 200
 SHAPES = {"scalar": (), "vector": (29,), "matrix": (7, 9), "cube": (2, 3, 5)}

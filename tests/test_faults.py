@@ -12,12 +12,21 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import CASES, LARGEST, OPTIMIZERS, all_finite, in_chain, interval, parameters, quick_jit
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tried import TRIED
 
 import gradpow
+from tests.cases import (
+    CASES,
+    LARGEST,
+    OPTIMIZERS,
+    all_finite,
+    in_chain,
+    interval,
+    parameters,
+    quick_jit,
+)
+from tests.contract.tried import TRIED
 
 every_case = pytest.mark.parametrize("name", CASES)
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)

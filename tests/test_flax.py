@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import OPTIMIZERS, assert_close, quick_jit
 from flax import nnx
 from flax.training.train_state import TrainState
 from jax.sharding import AxisType
@@ -19,6 +18,7 @@ from jax.sharding import PartitionSpec as P
 import gradpow
 from gradpow import metrics
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
+from tests.cases import OPTIMIZERS, assert_close, quick_jit
 
 as_pure = getattr(nnx, "as_pure", None) or nnx.pure  # as Flax before 0.12.7 calls it
 

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import references
-from cases import assert_same_steps, updates_of
 
 import gradpow
 from gradpow import transforms as t
+from tests import references
+from tests.cases import assert_same_steps, updates_of
 
 ROUNDING = 5e-6
 STEPS = 50

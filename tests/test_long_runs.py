@@ -1,9 +1,9 @@
 """Long runs: nothing is compiled anew, nothing piles up, and low precision stays near float64."""
 
 import pytest
-from cases import OPTIMIZERS, matrix
 
 from benchmarks import drift, steady
+from tests.cases import OPTIMIZERS, matrix
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

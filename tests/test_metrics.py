@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import OPTIMIZERS, all_finite, assert_close, gradients, parameters, quick_jit
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -15,6 +14,7 @@ import gradpow
 from examples.sweep import count_spikes
 from gradpow import metrics, theory
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
+from tests.cases import OPTIMIZERS, all_finite, assert_close, gradients, parameters, quick_jit
 
 ALL = {
     "rms": metrics.update_rms,

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import assert_same_steps, gradients, updates_of
 from optax.contrib import MuonDimensionNumbers
 
 import gradpow
+from tests.cases import assert_same_steps, gradients, updates_of
 
 RATE = 0.01
 # Both sides are the same operations on arrays of another shape, whose sums Newton-Schulz rounds

@@ -15,7 +15,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from ports import free_port
 from rich.console import Console
 
 from examples.pretrain import hosts, logs, train
@@ -23,6 +22,7 @@ from examples.pretrain.checkpoints import Checkpoints
 from examples.pretrain.config import parse, peek_launch
 from examples.pretrain.errors import UserError
 from examples.pretrain.runs import make_parts
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 AXES = ("data", "fsdp", "tensor")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import assert_close
-from ports import free_port
-from process_worker import CASES
+
+from tests.cases import assert_close
+from tests.ports import free_port
+from tests.process_worker import CASES
 
 WORKER = Path(__file__).with_name("process_worker.py")
 LAYOUTS = {"1 x 1": (1, 1), "1 x 8": (1, 8), "2 x 4": (2, 8)}

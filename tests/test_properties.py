@@ -11,13 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import CASES, in_chain
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gradpow
 from gradpow import transforms as t
 from gradpow._numerics import guarded_divide, power_mean, signed_power
+from tests.cases import CASES, in_chain
 
 SIZE, STEPS = 8, 6
 ROUNDING = 1e-6  # of one power, and of a few other operations

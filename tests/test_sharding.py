@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases import CASES, OPTIMIZERS, assert_close, in_chain, quick_jit
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import gradpow
 from examples.pretrain.hlo import arrays
+from tests.cases import CASES, OPTIMIZERS, assert_close, in_chain, quick_jit
 
 LEAVES = {  # of different shapes, by which a moment is known
     "fsdp": ((16, 8), P(("data", "model"), None)),

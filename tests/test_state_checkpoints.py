@@ -9,7 +9,8 @@ import pytest
 from flax import serialization
 from jax.sharding import AxisType, NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
-from stored_states import OPTIMIZERS, TREE, abstract, normal, step, trained
+
+from tests.stored_states import OPTIMIZERS, TREE, abstract, normal, step, trained
 
 SPECS = {"matrix": P("data", "model"), "vector": P("model"), "scalar": P()}
 MESHES = {"the same mesh": (2, 4), "another mesh": (4, 2), "one device": None}

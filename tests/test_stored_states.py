@@ -4,9 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import all_finite, assert_close
 from flax import serialization
-from stored_states import BYTES, ORBAX, abstract, from_bytes, from_zip, normal, step, trained, write
+
+from tests.cases import all_finite, assert_close
+from tests.stored_states import (
+    BYTES,
+    ORBAX,
+    abstract,
+    from_bytes,
+    from_zip,
+    normal,
+    step,
+    trained,
+    write,
+)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from references import powered
 
 from gradpow import theory
+from tests.references import powered
 
 ROUNDING = 1e-12  # of a few hundred float64 operations
 

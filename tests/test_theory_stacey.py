@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from references import powered
 
 from gradpow import theory
+from tests.references import powered
 
 ROUNDING = 1e-12  # of a few hundred float64 operations
 

@@ -6,11 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .._check import check
-from .._noise import size, sum_of_squares, variance_and_signal
-from .._numerics import Scalar, guarded_divide
-from .._paths import map_with_names
-from ..transforms import AdaptiveSignPowerState
+from gradpow.core import (
+    Scalar,
+    check,
+    guarded_divide,
+    map_with_names,
+    size,
+    sum_of_squares,
+    variance_and_signal,
+)
 
 
 def update_rms(updates: Any, **_: Any) -> jax.Array:
@@ -156,16 +160,13 @@ def noise_to_signal(
     make the larger updates, below 1 powers p < 1.
 
     Reads every :class:`optax.ScaleByAdamState` within the state: AdamW, AMS, Grams, cautious Adam.
-    AdamPower's moments are the powered gradient's, and so is its ratio. Where there is a
-    :class:`gradpow.transforms.AdaptiveSignPowerState`, which measures the raw gradient, that one's
-    measurement is returned.
+    AdamPower's moments are the powered gradient's, and so is its ratio.
 
     Args:
       state: the optimizer's state, however nested.
       b1: decay of the first moment, in [0, 1).
       b2: decay of the second moment, in [0, 1).
-      per_tensor: return a dictionary from tensors' names, joined by "/", to their ratios, by Adam's
-        moments.
+      per_tensor: return a dictionary from tensors' names, joined by "/", to their ratios.
       **_: ignored.
 
     Returns:
@@ -188,9 +189,6 @@ def noise_to_signal(
       `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 4.1.
     """
     check("in [0, 1)", b1=b1, b2=b2)
-    measured = _inside(state, AdaptiveSignPowerState)
-    if measured and not per_tensor:
-        return _root_ratio(measured[0].variance, measured[0].signal)
     terms = {}
 
     def add(name, m, v, count):

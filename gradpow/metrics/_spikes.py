@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .._check import check, check_rate
-from .._noise import size
-from .._numerics import Scalar
+from gradpow.core import Scalar, check, check_rate, size
+
 from ._functions import largest_update
 
 

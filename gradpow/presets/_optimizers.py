@@ -1,40 +1,33 @@
-"""Every optimizer by name, with its paper's hyper-parameters; what decays; the schedules.
-
-What decays goes by the names of parameters, never by their number of axes: where layers are stacked
-in one tensor, a norm's scale has two.
-"""
+"""Every optimizer by name, with its paper's hyper-parameters; what decays; the schedules."""
 
 import functools
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optax
 
-from .._ams import ams, cautious, cautious_adam, cautious_lion, grams
-from .._gradpower import adagradpower, adampower, gradpower, sgdpower
-from .._muonpower import muonpower
-from .._paths import NORM, map_with_names
-from .._rates import product
-from .._s3 import s3
-from .._stacey import lp_descent, stacey
-from ..schedules import warmup_stable_decay
-from ..transforms import decay_stepped_weights
+from gradpow.core import map_with_names, parameter_kind, product
+from gradpow.methods.agreement import ams, cautious_adam, cautious_lion, grams
+from gradpow.methods.powered import (
+    adagradpower,
+    adampower,
+    lp_descent,
+    muonpower,
+    s3,
+    sgdpower,
+    stacey,
+)
+from gradpow.schedules import warmup_stable_decay
+from gradpow.transforms import decay_stepped_weights
+from gradpow.wrappers import cautious, gradpower
 
 Factory = Callable[..., optax.GradientTransformation]
-
-
-def decays(path: str) -> bool:
-    """Weight decay falls on embeddings and matrices, not on norms and biases."""
-    name = path.lower().removesuffix("/value")  # as NNX names what its variables hold
-    return not re.search(f"{NORM}|(bias|scale|offset|(^|/)b)$", name)
 
 
 def decay_mask(params: optax.Params) -> Any:
     """Which parameters decay: embeddings and matrices, not norms, biases or scales.
 
-    By their names: a norm's path has "norm", or "ln" at the start of a name; the others' ends in
-    "bias", "scale" or, as in Haiku, "b" or "offset", before the "value" of Flax NNX if it is there.
+    By their names, as :func:`gradpow.core.parameter_kind` has them.
 
     Args:
       params: the parameters, a tree whose paths name them.
@@ -50,7 +43,7 @@ def decay_mask(params: optax.Params) -> Any:
     References:
       None of the papers says what it leaves out; this is the usual choice.
     """
-    return map_with_names(lambda path, _: decays(path), params)
+    return map_with_names(lambda path, _: parameter_kind(path) != "vector", params)
 
 
 def _decay_after(factory: Factory) -> Factory:
@@ -130,7 +123,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "stacey_2p": Optimizer(stacey, {"p": 2.0, "mirror_p": 2.8, **_STACEY, "eps": 0.0}),
     "lp_descent": Optimizer(_decay_after(lp_descent), {"p": 3.0}),
     # AMS, Table 3: AMS, Grams, Cautious
-    "ams": Optimizer(ams, {**_AMS, "b3": 0.0, "negative_scale": -1.0}, normalises=True),
+    "ams": Optimizer(ams, {**_AMS, "negative_scale": -1.0}, normalises=True),
     "grams": Optimizer(grams, _AMS),
     "cautious_adam": Optimizer(cautious_adam, _AMS, normalises=True),
     "cautious_lion": Optimizer(cautious_lion, {"b1": 0.9, "b2": 0.95}, normalises=True),

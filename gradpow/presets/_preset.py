@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import optax
 
-from .._check import check
+from gradpow.core import check
+
 from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
 from ._settings import SETTINGS, Recipe, Setting
 

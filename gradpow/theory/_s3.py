@@ -36,8 +36,7 @@ def adam_update_bound(
       7.27 2.24
 
     References:
-      'SoftSignSGD(S3): An Enhanced Optimizer for Practical DNN Training and Loss Spikes
-      Minimization Beyond Adam', Theorem 1, eq. (3)
+      Peng et al. (2025), Theorem 1, eq. (3)
     """
     b1, b2 = checked(b1=b1, b2=b2)
     t = np.asarray(np.inf if t is None else t, dtype=np.float64)
@@ -81,8 +80,7 @@ def s3_update_bound(b1: ArrayLike = 0.95, b2: ArrayLike = 0.95, p: ArrayLike = 3
       1.00 7.27
 
     References:
-      'SoftSignSGD(S3): An Enhanced Optimizer for Practical DNN Training and Loss Spikes
-      Minimization Beyond Adam', Theorem 2, eq. (4), and its proof, eqs. (13)-(16)
+      Peng et al. (2025), Theorem 2, eq. (4), and its proof, eqs. (13)-(16)
     """
     b1, b2 = checked(b1=b1, b2=b2)
     p = np.asarray(p, dtype=np.float64)

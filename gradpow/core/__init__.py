@@ -1,0 +1,16 @@
+"""What links are made of: the chain, checks, trees, powers. An author of a link imports from here.
+
+No paper's name stands inside. Nothing here imports from the rest of gradpow.
+"""
+
+from .axes import *
+from .chain import *
+from .counting import *
+from .extra_arguments import *
+from .float32 import *
+from .names import *
+from .noise import *
+from .numbers import *
+from .powers import *
+from .rounding import *
+from .trees import *

@@ -1,0 +1,130 @@
+"""Trees of arrays: their shapes, the names of their leaves, sums over all of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+__all__ = [
+    "alike",
+    "map_with_names",
+    "require_like",
+    "require_own_state",
+    "size",
+    "sum_of_squares",
+]
+
+
+def map_with_names(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Any = None) -> Any:
+    """jax.tree.map whose function receives first the leaf's path, its names joined by slashes.
+
+    Examples:
+      >>> from gradpow.core import map_with_names
+      >>> map_with_names(lambda path, x: path, {"layers": [{"kernel": 1.0}]})
+      {'layers': [{'kernel': 'layers/0/kernel'}]}
+    """
+
+    def named(path: Any, *leaves: Any) -> Any:
+        return f(jax.tree_util.keystr(path, simple=True, separator="/"), *leaves)
+
+    return jax.tree_util.tree_map_with_path(named, tree, *rest, is_leaf=is_leaf)
+
+
+def sum_of_squares(tree: Any) -> jax.Array:
+    """Over all coordinates of all leaves, in at least float32.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import sum_of_squares
+      >>> sum_of_squares({"a": jnp.array([3.0]), "b": jnp.array([4.0])})
+      Array(25., dtype=float32)
+    """
+
+    def of_leaf(x):
+        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        return jnp.sum(x * x)
+
+    return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([]))
+
+
+def size(tree: Any) -> float:
+    """The number of coordinates, at least 1; a float, since int32 may not hold it.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import size
+      >>> size({"a": jnp.ones((2, 3)), "b": jnp.ones(4)})
+      10.0
+    """
+    return float(max(optax.tree.size(tree), 1))
+
+
+def alike(tree: Any, other: Any) -> bool:
+    """Whether two trees have the same structure and shapes.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import alike
+      >>> alike({"w": jnp.ones(2)}, {"w": jnp.zeros(2)}), alike(jnp.ones(2), jnp.ones(3))
+      (True, False)
+    """
+    return jax.tree.structure(tree) == jax.tree.structure(other) and _same_shapes(tree, other)
+
+
+def require_like(updates: Any, what: str, tree: Any) -> None:
+    """Raises unless a tree's leaves have the updates' shapes: broadcasting would hide a mistake.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import require_like
+      >>> require_like(jnp.ones(2), "the parameters", jnp.zeros(2))
+    """
+    if _same_shapes(updates, tree):
+        return  # the names may differ: a box around a leaf is one
+    wanted, found = _shapes(updates), _shapes(tree)
+    if wanted == found:
+        return
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    raise ValueError(
+        f"{what} and the updates differ at {name or 'the root'}: {found.get(name, 'nothing')} and "
+        f"{wanted.get(name, 'nothing')}. Both need the structure and the shapes of the parameters."
+    )
+
+
+def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> None:
+    """Raises if the state is not what init makes for such updates.
+
+    Examples:
+      >>> import jax.numpy as jnp, optax
+      >>> from gradpow.core import require_own_state
+      >>> require_own_state(optax.trace(0.9).init, jnp.ones(2), optax.trace(0.9).init(jnp.ones(2)))
+    """
+    own = jax.eval_shape(init, updates)
+    if alike(own, state):
+        return
+    wanted, found = _shapes(own), _shapes(state)
+    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
+    if not name:  # the same arrays at the same places, in other links
+        wanted, found = {"": _links(own)}, {"": _links(state)}
+    there, here = (shapes.get(name, "nothing") for shapes in (found, wanted))
+    raise ValueError(
+        "the state belongs to another optimizer, or to parameters of other structure or shapes, at "
+        f"{name or 'the root'}: {there} there, {here} here. Take it from this optimizer's "
+        "init(params); to go on with another's moments, put them into that with optax.tree.set."
+    )
+
+
+def _links(state: Any) -> str:
+    links = state if type(state) is tuple else (state,)
+    return ", ".join(type(link).__name__ for link in links)
+
+
+def _same_shapes(tree: Any, other: Any) -> bool:
+    return [*map(jnp.shape, jax.tree.leaves(tree))] == [*map(jnp.shape, jax.tree.leaves(other))]
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): jnp.shape(leaf) for path, leaf in leaves}

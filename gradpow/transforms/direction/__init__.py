@@ -1,0 +1,4 @@
+"""What turns the update into another direction: its signs, its geometry."""
+
+from .lp_steepest import *
+from .momentum_scaling import *

@@ -1,0 +1,3 @@
+"""What is done to the gradient before anything averages it: u <- f(g)."""
+
+from .sign_power import *

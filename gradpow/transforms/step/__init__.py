@@ -1,0 +1,6 @@
+"""What acts on steps and parameters: decay, mirror steps, the coupling of two sequences."""
+
+from .decay_stepped_weights import *
+from .decay_weights import *
+from .linear_coupling import *
+from .lp_mirror_step import *

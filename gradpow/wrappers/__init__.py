@@ -1,0 +1,6 @@
+"""Around any optimizer: W(base) is an optimizer again."""
+
+from .blockwise_learning_rate import *
+from .cautious import *
+from .gradpower import *
+from .low_precision_state import *

@@ -1,0 +1,147 @@
+"""What each method needs, keeps and sums, measured: `python -m tests.contract.measured` ships it.
+
+Everything is measured of a method as it is made by default, on the trees below.
+"""
+
+import inspect
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from pybtex.database import parse_file
+
+import gradpow
+from tests.contract.case import Case
+from tests.contract.cases import METHODS, WRAPPERS
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "gradpow/catalog.json"
+Tx = optax.GradientTransformationExtraArgs
+
+KEPT = {"matrix": (256, 512), "bias": (512,)}  # where bytes are counted
+SMALL = {"matrix": (3, 4), "other": (2, 3)}  # where sums are sought
+
+
+def normal(shapes: dict[str, tuple[int, ...]], seed: int) -> dict[str, jax.Array]:
+    rng = np.random.default_rng(seed)
+    return {
+        name: jnp.asarray(rng.standard_normal(shape), jnp.float32) for name, shape in shapes.items()
+    }
+
+
+def arguments(params: Any) -> dict[str, Any]:
+    """All that an update may be handed, by name."""
+
+    def value_fn(params):
+        return optax.tree.norm(params, squared=True)
+
+    return {
+        "params": params,
+        "value": value_fn(params),
+        "value_fn": value_fn,
+        "grad_fn": jax.grad(value_fn),
+    }
+
+
+def needs(tx: Tx) -> list[str]:
+    """The smallest set of arguments with which an update traces."""
+    params = normal(SMALL, 0)
+    state, known = tx.init(params), arguments(params)
+
+    def traces(names: tuple[str, ...]) -> bool:
+        given = {name: known[name] for name in names}
+        try:
+            jax.eval_shape(lambda: tx.update(params, state, given.pop("params", None), **given))
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    sets = (s for size in range(len(known) + 1) for s in itertools.combinations(known, size))
+    return list(next(filter(traces, sets)))
+
+
+def bytes_a_parameter(tx: Tx) -> float:
+    params = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in KEPT.items()}
+    state = jax.eval_shape(tx.init, params)
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state) if leaf.ndim)
+    return round(kept / sum(leaf.size for leaf in params.values()), 3)
+
+
+def sums(tx: Tx) -> str:
+    """Whether a coordinate's steps depend on another's gradients, in its tensor or in another."""
+    params = normal(SMALL, 0)
+    gradients = [normal(SMALL, seed) for seed in range(1, 5)]
+
+    @jax.jit
+    def steps(gradients):
+        theta, state, taken = params, tx.init(params), []
+        for grad in gradients:
+            extra = arguments(theta)
+            updates, state = tx.update(grad, state, extra.pop("params"), **extra)
+            theta = optax.apply_updates(theta, updates)
+            taken.append(updates)
+        return taken
+
+    def others_that_differ(changed: list[Any]) -> Iterator[str]:
+        for one, two in zip(steps(gradients), steps(changed), strict=True):
+            if not np.array_equal(one["other"], two["other"]):
+                yield "the tree"
+            if not np.array_equal(one["matrix"].ravel()[1:], two["matrix"].ravel()[1:]):
+                yield "a tensor"
+
+    found = set()
+    for seed in range(100, 108):  # one coordinate gets other gradients
+        others = [normal(SMALL, seed + 10 * t) for t in range(len(gradients))]
+        changed = [
+            {**grad, "matrix": grad["matrix"].at[0, 0].set(10 * other["matrix"][0, 0])}
+            for grad, other in zip(gradients, others, strict=True)
+        ]
+        found.update(others_that_differ(changed))
+    return next((what for what in ("the tree", "a tensor") if what in found), "nothing")
+
+
+def by_default(case: Case) -> Tx:
+    """A method with its own defaults and its case's rate; a wrapper around what keeps nothing."""
+    given = {**case.numbers, **case.other}
+    required = {
+        key: optax.sgd(1e-2) if isinstance(given[key], optax.GradientTransformation) else given[key]
+        for key, parameter in inspect.signature(case.factory).parameters.items()
+        if parameter.default is parameter.empty
+    }
+    return optax.with_extra_args_support(case.factory(**required))
+
+
+def methods() -> dict[str, Any]:
+    measured = {}
+    for name, case in {**METHODS, **WRAPPERS}.items():
+        tx = by_default(case)
+        measured[name] = {"needs": needs(tx), "bytes": bytes_a_parameter(tx), "sums": sums(tx)}
+    return measured
+
+
+def sources() -> dict[str, Any]:
+    """Title and link of each paper by its label, without TeX's braces."""
+    entries = parse_file(ROOT / "references.bib").entries.values()
+    return {
+        entry.fields["label"]: {
+            "title": entry.fields["title"].replace("{", "").replace("}", ""),
+            "link": entry.fields["url"],
+        }
+        for entry in entries
+    }
+
+
+def main() -> None:
+    shipped = {"methods": methods(), "sources": sources()}
+    SHIPPED.write_text(json.dumps(shipped, indent=1) + "\n")
+    print(gradpow.atlas())
+
+
+if __name__ == "__main__":
+    main()
