@@ -12,6 +12,7 @@ import inspect
 import json
 import pkgutil
 import re
+import shutil
 from collections.abc import Callable, Collection
 from importlib import resources
 from types import ModuleType
@@ -92,12 +93,17 @@ class Atlas(tuple[Entry, ...]):
         ]
 
     def __repr__(self) -> str:
+        """The table, its papers cut off where a terminal is too narrow for them."""
         lines = [self.HEADS, *self.rows()]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        )
+        paper = self.HEADS.index("paper")
+        beyond = sum(widths) + 2 * (len(widths) - 1) - shutil.get_terminal_size((160, 24)).columns
+        widths[paper] = max(widths[paper] - max(beyond, 0), len("paper"))
+
+        def cell(text: str, width: int) -> str:
+            return (text if len(text) <= width else text[: width - 1] + "…").ljust(width)
+
+        return "\n".join("  ".join(map(cell, line, widths)).rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in self.HEADS)
