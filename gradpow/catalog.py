@@ -7,38 +7,18 @@ what a method needs and keeps was measured, by `python -m tests.contract.measure
 import difflib
 import functools
 import html
-import importlib
 import inspect
-import json
-import pkgutil
+import math
 import re
 import shutil
 from collections.abc import Callable, Collection
-from importlib import resources
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import optax
 
-from gradpow import methods, transforms, wrappers
+from gradpow.cards import Source, makers, shipped
 
 __all__ = ["Atlas", "Entry", "Source", "atlas", "find", "get"]
-
-
-class Source(NamedTuple):
-    """Where a method comes from: the label and place on its title card, the paper's title, a link.
-
-    Args:
-      label: authors and year, as in "Peng et al. (2025)".
-      place: section, equation or algorithm there; may be empty.
-      title: of the paper.
-      link: to the paper.
-    """
-
-    label: str
-    place: str
-    title: str
-    link: str
 
 
 class Entry(NamedTuple):
@@ -203,14 +183,6 @@ def atlas() -> Atlas:
     return find()
 
 
-def links() -> dict[str, tuple[str, tuple[Source, ...], Callable[..., Any]]]:
-    """The transformations by name: place in a step, sources, factory."""
-    return {
-        module.__name__.rpartition(".")[2]: (place, _card(module)[1], _factory(module))
-        for place, module in _modules(transforms)
-    }
-
-
 def _named(name: str) -> Entry:
     names = {_plain(key): e for e in _entries().values() for key in (*e.titles, e.name)}
     if found := names.get(_plain(name)):
@@ -238,56 +210,19 @@ def _searched(entry: Entry) -> str:
 
 @functools.cache
 def _entries() -> dict[str, Entry]:
-    measured = _shipped()["methods"]
-    modules = [*_modules(methods), *(("wrappers", m) for m in _submodules(wrappers))]
+    measured = shipped()["methods"]
+    unmeasured = {"needs": [], "bytes": math.nan, "sums": "unknown"}
     entries = {}
-    for family, module in modules:
-        factory, (titles, sources) = _factory(module), _card(module)
-        facts = measured.get(factory.__name__, {"needs": [], "bytes": 0.0, "sums": "nothing"})
-        entries[factory.__name__] = Entry(
-            name=factory.__name__,
-            family=family,
-            titles=titles,
-            sources=sources,
+    for card in makers():
+        facts = measured.get(card.name, unmeasured)
+        entries[card.name] = Entry(
+            name=card.name,
+            family=card.folder,
+            titles=card.titles,
+            sources=card.sources,
             needs=tuple(facts["needs"]),
             bytes=facts["bytes"],
             sums=facts["sums"],
-            factory=factory,
+            factory=card.factory,
         )
     return entries
-
-
-def _modules(package: ModuleType) -> list[tuple[str, ModuleType]]:
-    """The files of a package's folders, each with its folder's name."""
-    return [
-        (folder.__name__.rpartition(".")[2], module)
-        for folder in _submodules(package)
-        for module in _submodules(folder)
-    ]
-
-
-def _submodules(package: ModuleType) -> list[ModuleType]:
-    found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
-    return [importlib.import_module(info.name) for info in found]
-
-
-def _factory(module: ModuleType) -> Callable[..., Any]:
-    """A file is named after what it makes."""
-    return getattr(module, module.__name__.rpartition(".")[2])
-
-
-def _card(module: ModuleType) -> tuple[tuple[str, ...], tuple[Source, ...]]:
-    """Titles and sources from `Name (Other Name): Label (Year), place; Label (Year), place.`"""
-    card = (module.__doc__ or "").partition("\n")[0].removesuffix(".")
-    name, _, sources = card.partition(": ")
-    titles = tuple(part.strip() for part in re.split(r"[(),]", name) if part.strip())
-    papers, found = _shipped()["sources"], []
-    for source in sources.split("; "):
-        label, place = re.fullmatch(r"(.*?\(\d{4}\w?\))(?:, (.*))?", source).groups()  # pyright: ignore[reportOptionalMemberAccess]
-        found.append(Source(label, place or "", **papers[label]))
-    return titles, tuple(found)
-
-
-@functools.cache
-def _shipped() -> dict[str, Any]:
-    return json.loads((resources.files("gradpow") / "catalog.json").read_text())
