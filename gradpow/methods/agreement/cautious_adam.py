@@ -32,7 +32,8 @@ def cautious_adam(
 
     The AMS paper masks by >= instead, which is ``gradpow.ams(..., negative_scale=0.0)``: the two
     differ where gradients are exactly 0. Its Definition 3.2 prints a normaliser by the norm of u;
-    its Algorithm 1 and Corollary 4.2 need the norm of the mask, as here.
+    its Algorithm 1 and Corollary 4.2 need the norm of the mask, as here. The code of Liang et al.
+    decays before the step.
 
     Args:
       learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`.

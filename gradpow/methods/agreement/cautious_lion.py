@@ -35,12 +35,15 @@ def cautious_lion(
       \theta_t &= \theta_{t-1} - \eta_t\, \phi \circ u_t / \max(\mathrm{mean}\,\phi,
       \mathrm{floor}), \qquad \theta_t \leftarrow \theta_t - \eta_t \gamma \theta_t
 
+    The authors' code has d / (n + 1) for the normaliser, n being the coordinates kept of d, and
+    decays before the step.
+
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.lion`; Lion's rates are 3 to 10 times
         below Adam's.
       b1: the weight of the past in the step, in [0, 1).
       b2: the weight of the past in the momentum, in [0, 1).
-      floor: lower bound of the mean of the mask, in (0, 1]; 1e-3 is that of the authors' code.
+      floor: lower bound of the mean of the mask, in (0, 1].
 
     Examples:
       >>> import gradpow, jax.numpy as jnp

@@ -32,7 +32,7 @@ def grams(
     A coordinate whose gradient is 0 stands still; AMS with lambda = -1 would move it along its
     momentum, so Corollary 5.2 of the AMS paper holds only where no gradient is 0. The authors' own
     package, grams-pytorch, decays before the step and folds the bias corrections into the rate,
-    which multiplies its eps by the root of 1 - b2^t.
+    so that its eps acts as eps / (1 - b2^t)^(1/2) does here.
 
     Args:
       learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`.
