@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+__all__ = ["MonitoredState", "measure", "monitored"]
+
 Metric = Callable[..., Any]
 
 

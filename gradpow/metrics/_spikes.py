@@ -8,7 +8,9 @@ import optax
 
 from gradpow.core import Scalar, check, check_rate, size
 
-from ._functions import largest_update
+from ._steps import largest_update
+
+__all__ = ["SpikeDetectorState", "spike_detector"]
 
 
 class SpikeDetectorState(NamedTuple):
@@ -74,8 +76,7 @@ def spike_detector(
       1.6 True
 
     References:
-      Peng et al., `SoftSignSGD (S3): An Enhanced Optimizer for Practical DNN Training and Loss
-      Spikes Minimization Beyond Adam`, Section III, Theorem 1 and Figure 3.
+      Peng et al. (2025), Section III, Theorem 1 and Figure 3.
     """
     check_rate(learning_rate=learning_rate)
     check("finite and > 0", bound=bound, rise=rise)

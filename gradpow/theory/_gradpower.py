@@ -7,6 +7,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ._arguments import Floats, checked, require
 
+__all__ = [
+    "best_power",
+    "best_power_bounds",
+    "gaussian_update_ratio",
+    "high_noise_update",
+    "limit_update",
+    "low_noise_update",
+]
+
 _log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
 
 
@@ -39,7 +48,7 @@ def limit_update(p: ArrayLike, mu: ArrayLike, sigma: ArrayLike, eps: ArrayLike =
       [0.16  0.178 0.067]
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Appendix C.2
+      Wang et al. (2025), Appendix C.2
     """
     p, mu, sigma, eps = checked(p=p, mu=mu, sigma=sigma, eps=eps)
     # Relative to the largest gradient, as mu**(2p + 1) underflows; and |mu - sigma|**q as
@@ -79,7 +88,7 @@ def low_noise_update(p: ArrayLike, mu: ArrayLike, eps: ArrayLike = 1e-8) -> Floa
       0.863
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Proposition 4.2
+      Wang et al. (2025), Proposition 4.2
     """
     p, mu, eps = checked(p=p, mu=mu, eps=eps)
     return 1 / (1 + _over_power(eps, mu, p))
@@ -113,7 +122,7 @@ def high_noise_update(
       0.0184
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Appendix C.2
+      Wang et al. (2025), Appendix C.2
     """
     p, mu, sigma, eps = checked(p=p, mu=mu, sigma=sigma, eps=eps)
     require("sigma", sigma, sigma > 0, "positive; without noise use low_noise_update")
@@ -146,7 +155,7 @@ def best_power(sigma: ArrayLike, eps: ArrayLike = 1e-8) -> Floats:
       1.23
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Proposition 4.3
+      Wang et al. (2025), Proposition 4.3
     """
     log_noise, log_right = _best_power_terms(sigma, eps)
     # The equation's logarithm is f(p) = 0 with f increasing, concave and negative at the lower
@@ -184,7 +193,7 @@ def best_power_bounds(sigma: ArrayLike, eps: ArrayLike = 1e-8) -> tuple[Floats, 
       1.10 1.39
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Appendix C.2
+      Wang et al. (2025), Appendix C.2
     """
     log_noise, log_right = _best_power_terms(sigma, eps)
     return -log_right / (log_noise + 3), -log_right / log_noise
@@ -217,7 +226,7 @@ def gaussian_update_ratio(p: ArrayLike) -> Floats:
       0.94
 
     References:
-      'GradPower: Powering Gradients for Faster Language Model Pre-Training', Appendix B.5
+      Wang et al. (2025), Appendix B.5
     """
     (p,) = checked(p=p)
     log_of_r = _log_gamma((p + 1) / 2) - _log_gamma(p + 0.5) / 2 - math.log(math.pi) / 4

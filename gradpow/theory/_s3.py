@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, checked, require
 
+__all__ = ["adam_update_bound", "s3_update_bound"]
+
 
 def adam_update_bound(
     b1: ArrayLike = 0.9, b2: ArrayLike = 0.999, t: ArrayLike | None = None

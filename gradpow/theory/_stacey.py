@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 
 from ._arguments import Floats, checked, require
 
+__all__ = ["LpDescentExponents", "lp_descent_bound", "lp_descent_exponents"]
+
 
 class LpDescentExponents(NamedTuple):
     """What STACEY's Theorem 1 depends on p through; see :func:`lp_descent_exponents`."""
@@ -40,8 +42,7 @@ def lp_descent_exponents(p: ArrayLike) -> LpDescentExponents:
       1.5 0.5 1.0 2.5 -0.25
 
     References:
-      'Stochastic Steepest Descent with Acceleration for $\ell_p$-Smooth Non-Convex Optimization',
-      Theorem 1
+      Luo et al. (2025), Theorem 1
     """
     p = np.asarray(p, dtype=np.float64)
     require("p", p, p >= 2, "at least 2; 2 is SGD and inf signSGD")
@@ -96,8 +97,7 @@ def lp_descent_bound(
       1.99
 
     References:
-      'Stochastic Steepest Descent with Acceleration for $\ell_p$-Smooth Non-Convex Optimization',
-      Theorem 1 and Appendix A.1
+      Luo et al. (2025), Theorem 1 and Appendix A.1
     """
     exponents = lp_descent_exponents(p)
     eta, steps, n = checked(learning_rate=learning_rate, steps=steps, batch_size=batch_size)
