@@ -74,7 +74,8 @@ def state_bytes(tx: optax.GradientTransformation, params: Any) -> float:
       8.0
     """
     arrays = [x for x in jax.tree.leaves(jax.eval_shape(tx.init, params)) if x.ndim]
-    return sum(x.size * x.dtype.itemsize for x in arrays) / size(params)
+    parameters = sum(x.size for x in jax.tree.leaves(params))
+    return sum(x.size * x.dtype.itemsize for x in arrays) / parameters
 
 
 def alike(tree: Any, other: Any) -> bool:
