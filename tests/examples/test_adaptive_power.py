@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from test_sweep import PROBLEM
 
 from examples import adaptive_power
+from tests.examples.test_sweep import PROBLEM
 
 BOWL = dataclasses.replace(PROBLEM, about={"model": "a bowl", "batch": "4 points"})
 
