@@ -14,7 +14,7 @@ import numpy as np
 
 from examples.pretrain import logs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 STEPS = 100_000  # more than are reached
 
 

@@ -1,13 +1,13 @@
 """The models of examples/pretrain: against Hugging Face's, the papers' sizes, and one another.
 
-tests/data/pretrain_logits.npz holds the logits of transformers 5.24.0 (torch 2.13.0, CPU, float32)
+logits.npz, beside this file, holds the logits of transformers 5.24.0 (torch 2.13.0, CPU, float32)
 for `formula_tensors`, and the config.json that it read. To make it again, from the root of the
 repository, where torch and transformers are installed too:
 
     import json, pathlib, tempfile, numpy, torch, transformers
     from safetensors.numpy import save_file
     from examples.pretrain.hf import huggingface_config
-    from tests.test_pretrain_models import GOLDEN, LENGTH, TINY, TOKENS, formula_tensors
+    from tests.examples.pretrain.test_models import GOLDEN, LENGTH, TINY, TOKENS, formula_tensors
 
     found, folder = {}, pathlib.Path(tempfile.mkdtemp())
     for name, shape in TINY.items():
@@ -43,7 +43,7 @@ from examples.pretrain.names import name_of
 from examples.pretrain.presets import SHAPES
 from examples.pretrain.step import cross_entropy
 
-GOLDEN = Path(__file__).parent / "data" / "pretrain_logits.npz"
+GOLDEN = Path(__file__).with_name("logits.npz")
 LENGTH = 6
 TOKENS = np.arange(2 * LENGTH).reshape(2, LENGTH) * 7 % 20
 # Both forms of each family, with 108 padded tokens. The capacity is enough for all.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from examples import adaptive_power
-from tests.test_sweep import PROBLEM
+from tests.examples.test_sweep import PROBLEM
 
 BOWL = dataclasses.replace(PROBLEM, about={"model": "a bowl", "batch": "4 points"})
 

@@ -24,7 +24,7 @@ from examples.pretrain.errors import UserError
 from examples.pretrain.runs import make_parts
 from tests.ports import free_port
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[3]
 AXES = ("data", "fsdp", "tensor")
 ONE, EIGHT = (1, 1, 1), (2, 2, 2)
 # An optimizer of each family, and each model. A sign decided by rounding moves a parameter by twice
@@ -169,7 +169,7 @@ def runs(folder):
     jobs = [case(folder, "pair", name, EIGHT) for name in CASES]
     jobs.append(resumed(folder, "one-s3", EIGHT, 10))
     port = free_port()
-    worker = [str(ROOT / "tests" / "pod_worker.py"), port]
+    worker = [str(Path(__file__).with_name("pod_worker.py")), port]
     pair = [Process(worker, str(index), "2", json.dumps(jobs)) for index in range(2)]
     statuses, said = ended(pair, 900)
     assert statuses == [0, 0], "\n".join(said)

@@ -14,7 +14,7 @@ image = pytest.importorskip("matplotlib.image")
 for package in ("flax", "rich", "sklearn", "tyro"):
     pytest.importorskip(package)
 
-SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "quickstart.py"
 TINY = ["--steps", "4", "--seeds", "2"]
 
 

@@ -12,7 +12,7 @@ import pytest
 import gradpow
 from examples.moving import compare, copy, move, ratios, rescale, stay
 
-GUIDE = (Path(__file__).parent.parent / "docs" / "guides" / "checkpoints.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "checkpoints.md").read_text()
 SHAPES = {"matrix": (20, 30), "vector": (30,)}
 SCHEDULE = optax.warmup_cosine_decay_schedule(0.0, 1e-2, 10, 100)
 AVERAGES = {"b2": 0.95, "eps": 1e-8}
