@@ -23,8 +23,11 @@ def public_names() -> set[str]:
     """Each by its shortest name: what gradpow itself offers stands under no module of it."""
     names = set()
     for module in MODULES:
-        for name, thing in vars(importlib.import_module(module)).items():
-            ours = getattr(thing, "__module__", module).startswith(module)
+        held = vars(importlib.import_module(module))
+        files = [thing for thing in held.values() if inspect.ismodule(thing)]
+        said = {name for file in files for name in getattr(file, "__all__", ())}  # types too
+        for name, thing in held.items():
+            ours = name in said or getattr(thing, "__module__", module).startswith(module)
             shorter = module != "gradpow" and getattr(gradpow, name, None) is thing
             if ours and not (name.startswith("_") or inspect.ismodule(thing) or shorter):
                 names.add(f"{module}.{name}")
