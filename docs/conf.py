@@ -93,6 +93,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"__",
     "image_srcset": ["2x"],
     "show_signature": False,
+    "write_computation_times": False,  # its page loads scripts from a network
     "download_all_examples": False,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,

@@ -15,16 +15,16 @@ from sphinx.errors import ExtensionError
 ENTRIES = parse_file(Path(__file__).parent.parent / "references.bib").entries
 KEYS = {entry.fields["label"]: key for key, entry in ENTRIES.items()}
 NAME = r"[A-Z][\w'-]+"
+KNOWN = [
+    r"\s+".join(map(re.escape, label.split())) for label in sorted(KEYS, key=len, reverse=True)
+]
 LABEL = re.compile(
-    r"(?<![\w-])(?:"
-    + "|".join(map(re.escape, sorted(KEYS, key=len, reverse=True)))
-    + ")"
-    rf"|(?<![\w-]){NAME}(?:-{NAME})*(?: et al\.| and {NAME}) \(\d{{4}}\w?\)".replace(" ", r"\s+")
+    rf"(?<![\w-])(?:{'|'.join(KNOWN)}|{NAME}(?:\s+et\s+al\.|\s+and\s+{NAME})\s+\(\d{{4}}\w?\))"
 )
 # The role that writes a label without brackets: its year has them already.
 ROLES = {"md": "{{cite:alp}}`{}`", "rst": ":cite:alp:`{}`"}
-# Code has no links.
-FENCED = re.compile(r"^(```+|~~~+).*?^\1", re.M | re.S)
+# Code has no links: blocks, and what stands between backticks.
+CODE = re.compile(r"^(```+|~~~+).*?^\1|(?<!`)(`+)(?!`)(?:(?!\n\n).)+?(?<!`)\2(?!`)", re.M | re.S)
 
 
 def led(text: str, kind: str, where: str) -> str:
@@ -36,10 +36,8 @@ def led(text: str, kind: str, where: str) -> str:
             raise ExtensionError(f"{where} names {label}, which references.bib has not")
         return ROLES[kind].format(KEYS[label])
 
-    if kind == "rst":
-        return LABEL.sub(lead, text)
     parts, end = [], 0
-    for block in FENCED.finditer(text):
+    for block in CODE.finditer(text):
         parts += [LABEL.sub(lead, text[end : block.start()]), block[0]]
         end = block.end()
     return "".join([*parts, LABEL.sub(lead, text[end:])])
@@ -62,5 +60,6 @@ def read_docstring(app, what, name, thing, options, lines):
 
 def setup(app):
     pybtex.plugin.register_plugin("pybtex.style.formatting", "labelled", Labelled)
+    app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-process-docstring", read_docstring)
     return {"parallel_read_safe": True}
