@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks.md and README, written from benchmarks/results.
+"""The tables of docs/benchmarks.md, written from benchmarks/results.
 
     python -m benchmarks.page
 
@@ -17,7 +17,7 @@ from .methods import METHODS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "docs" / "benchmarks.md", ROOT / "README.md")
+PAGES = (ROOT / "docs" / "benchmarks.md",)
 
 # A TPU v5p: both cores' lanes, each of four units, at 1.75 GHz ("How to Scale Your Model", TPUs,
 # appendix A), and its memory (Google's table of the v5p).
@@ -92,7 +92,7 @@ def _one_leaf() -> list[cpu.Row]:
 
 
 def short() -> str:
-    """README's: a line a method."""
+    """The page's first: a line a method."""
     compiled = {r.method: r for r in rows("pods") if (r.target, r.tree) == ("v5e:4x4", "llama-66m")}
     timed = {row.method: row for row in _one_leaf()}
     lines = []

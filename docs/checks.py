@@ -1,4 +1,4 @@
-"""What the build of the site holds itself to: every public name, and every link within the site."""
+"""What the build of the site holds itself to: every public name, and links that work, offline."""
 
 import importlib
 import inspect
@@ -6,8 +6,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import gradpow
+
 MODULES = (
     "gradpow",
+    "gradpow.core",
     "gradpow.metrics",
     "gradpow.presets",
     "gradpow.schedules",
@@ -17,33 +20,53 @@ MODULES = (
 
 
 def public_names() -> set[str]:
+    """Each by its shortest name: what gradpow itself offers stands under no module of it."""
     names = set()
     for module in MODULES:
-        for name, thing in vars(importlib.import_module(module)).items():
-            ours = getattr(thing, "__module__", module).startswith(module)
-            if ours and not name.startswith("_") and not inspect.ismodule(thing):
+        held = vars(importlib.import_module(module))
+        files = [thing for thing in held.values() if inspect.ismodule(thing)]
+        said = {name for file in files for name in getattr(file, "__all__", ())}  # types too
+        for name, thing in held.items():
+            ours = name in said or getattr(thing, "__module__", module).startswith(module)
+            shorter = module != "gradpow" and getattr(gradpow, name, None) is thing
+            if ours and not (name.startswith("_") or inspect.ismodule(thing) or shorter):
                 names.add(f"{module}.{name}")
     return names
 
 
 class Page(HTMLParser):
-    """A page's anchors, and where it leads."""
+    """A page's anchors, where it leads, and what a browser loads to show it."""
 
     def __init__(self, path: Path):
         super().__init__()
-        self.anchors, self.links = {""}, []
+        self.anchors, self.links, self.loaded = {""}, [], []
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
         found = dict(attrs)
         self.anchors |= {found[key] for key in ("id", "name") if found.get(key)}
         self.links += [found[key] for key in ("href", "src") if found.get(key)]
+        self.loaded += [found["src"]] if found.get("src") else []
+        self.loaded += [found["href"]] if tag == "link" and found.get("rel") == "stylesheet" else []
+
+
+def pages_of(site: Path) -> dict[Path, Page]:
+    files = (path for path in site.rglob("*.html") if "_static" not in path.parts)
+    return {path.resolve(): Page(path) for path in files}
+
+
+def from_the_network(site: Path) -> list[str]:
+    """Scripts, styles and pictures that a page takes from another host."""
+    return sorted(
+        f"{path.relative_to(site.resolve())}: {address}"
+        for path, page in pages_of(site).items()
+        for address in page.loaded
+        if urlsplit(address).netloc
+    )
 
 
 def dead_links(site: Path) -> list[str]:
-    files = (path for path in site.rglob("*.html") if "_static" not in path.parts)
-    pages = {path.resolve(): Page(path) for path in files}
-    dead = []
+    pages, dead = pages_of(site), []
     for path, page in pages.items():
         for link in page.links:
             url = urlsplit(link)
@@ -64,6 +87,8 @@ def check(app, exception):
         raise RuntimeError(f"docs/api lacks {', '.join(missing)}")
     if dead := dead_links(Path(app.outdir)):
         raise RuntimeError("links that lead nowhere:\n" + "\n".join(dead))
+    if loaded := from_the_network(Path(app.outdir)):
+        raise RuntimeError("not without a network:\n" + "\n".join(loaded))
 
 
 def setup(app):

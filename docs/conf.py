@@ -14,6 +14,8 @@ sys.path[:0] = [str(ROOT), str(DOCS)]
 os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{DOCS}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+from sources import led  # noqa: E402
+
 import gradpow  # noqa: E402
 
 project = "gradpow"
@@ -24,6 +26,9 @@ version = release = gradpow.__version__
 extensions = [
     "checks",
     "myst_nb",
+    "reference",
+    "sources",
+    "sphinx-mathjax-offline",
     "sphinx.ext.autodoc",
     "sphinx.ext.intersphinx",
     "sphinx.ext.napoleon",
@@ -31,6 +36,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "sphinxcontrib.bibtex",
 ]
 exclude_patterns = ["_build", "jupyter_execute", "figures/*.ipynb", "figures/*.py", "figures/*.md5"]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
@@ -49,6 +55,10 @@ nb_execution_mode = "force"
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_output_stderr = "error"
+
+bibtex_bibfiles = ["../references.bib"]
+bibtex_default_style = "labelled"
+bibtex_reference_style = "label"
 
 autodoc_typehints = "none"  # the docstrings say what each argument takes
 napoleon_numpy_docstring = False
@@ -83,6 +93,7 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"__",
     "image_srcset": ["2x"],
     "show_signature": False,
+    "write_computation_times": False,  # its page loads scripts from a network
     "download_all_examples": False,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
@@ -125,11 +136,13 @@ def read_source(app, docname, content):
     page = Path(app.env.doc2path(docname))
     if page.suffix == ".md":
         content[0] = lead_links(content[0], page.parent, page)
+    content[0] = led(content[0], page.suffix[1:], docname)
 
 
 def read_included(app, relative_path, parent_docname, content):
     page = Path(app.env.doc2path(parent_docname))
-    content[0] = lead_links(content[0], (DOCS / relative_path).resolve().parent, page)
+    text = lead_links(content[0], (DOCS / relative_path).resolve().parent, page)
+    content[0] = led(text, "md", str(relative_path))
 
 
 def setup(app):

@@ -1,7 +1,11 @@
-"""The tables of the site that are read from the library."""
+"""The tables of the site that are read from the library, and README's: `python docs/tables.py`."""
 
+import importlib
 import inspect
+import itertools
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,44 +14,13 @@ import optax
 from jax.tree_util import DictKey, GetAttrKey, KeyPath
 
 import gradpow
-from gradpow import metrics, presets, transforms
+from gradpow import catalog, metrics, presets
 
-# Every public transformation and optimizer with all the state that it may keep.
-STATES = {
-    "sign_power": transforms.sign_power(1.2),
-    "adaptive_sign_power": transforms.adaptive_sign_power(),
-    "nesterov_pmoment": transforms.nesterov_pmoment(0.9),
-    "p_norm_scale": transforms.p_norm_scale(0.9, 3),
-    "interpolated_momentum": transforms.interpolated_momentum(),
-    "lp_steepest": transforms.lp_steepest(3),
-    "lp_mirror_step": transforms.lp_mirror_step(0.1, 3),
-    "linear_coupling": transforms.linear_coupling(
-        optax.trace(0.9), transforms.lp_mirror_step(0.1, 3), 0.1
-    ),
-    "momentum_scaling": transforms.momentum_scaling(b3=0.5),
-    "decay_stepped_weights": transforms.decay_stepped_weights(0.1),
-    "blockwise_learning_rate": gradpow.blockwise_learning_rate(),
-    "low_precision_state": gradpow.low_precision_state(optax.scale_by_adam()),
-    "monitored": metrics.monitored(
-        optax.identity(), {"largest": metrics.largest_update, "spike": metrics.spike_detector()}
-    ),
-    "gradpower": gradpow.gradpower(optax.lion(1e-3)),
-    "adampower": gradpow.adampower(1e-3),
-    "adagradpower": gradpow.adagradpower(1e-3),
-    "sgdpower": gradpow.sgdpower(1e-3, 0.5, momentum=0.9),
-    "muonpower": gradpow.muonpower(1e-3),
-    "s3": gradpow.s3(1e-3),
-    "stacey": gradpow.stacey(1e-3),
-    "lp_descent": gradpow.lp_descent(1e-3, 3.0),
-    "ams": gradpow.ams(1e-3, b3=0.5, weight_decay=0.1),
-    "grams": gradpow.grams(1e-3, weight_decay=0.1),
-    "cautious": gradpow.cautious(optax.sgd(1e-3, momentum=0.9), b3=0.5),
-    "cautious_adam": gradpow.cautious_adam(1e-3, weight_decay=0.1),
-    "cautious_lion": gradpow.cautious_lion(1e-3, weight_decay=0.1),
-}
+README = Path(__file__).parent.parent / "README.md"
 # The fields of optax's states, which optax does not describe.
 OPTAX = {
     "count": "steps taken",
+    "ema": "average of what enters it",
     "mu": "average of what enters it",
     "nu": "average of its squares",
     "ns_coeffs": "coefficients of the Newton-Schulz iteration",
@@ -88,10 +61,41 @@ def optimizers() -> str:
     )
 
 
+def with_states() -> dict[str, optax.GradientTransformation]:
+    """Every link, wrapper and method with all the state that it may keep."""
+    links = {name: factory for name, (_, _, factory) in catalog.links().items()}
+    methods = {entry.name: entry.factory for entry in gradpow.atlas()}
+    made = {name: _whole(factory) for name, factory in (links | methods).items()}
+    watched = {"largest": metrics.largest_update, "spike": metrics.spike_detector()}
+    return {**made, "monitored": metrics.monitored(optax.identity(), watched)}
+
+
+def _whole(factory: Callable[..., optax.GradientTransformation]) -> optax.GradientTransformation:
+    """Made by its signature: with what it requires, and a number wherever None leaves out a state.
+
+    Numbers are 0.1 where that is in the range, else 3; wrapped is a momentum.
+    """
+    given, numbers = {}, []
+    for name, parameter in inspect.signature(factory).parameters.items():
+        said, required = str(parameter.annotation), parameter.default is parameter.empty
+        if "GradientTransformation" in said and required:
+            given[name] = optax.trace(0.9)
+        elif required:
+            numbers.append(name)
+        elif parameter.default is None and "float" in said:
+            given[name] = 0.1
+    for values in itertools.product((0.1, 3.0), repeat=len(numbers)):
+        try:
+            return factory(**given, **dict(zip(numbers, values, strict=True)))
+        except ValueError as error:
+            refused = error
+    raise refused
+
+
 def states() -> str:
     """A row for each field of each state."""
     rows = []
-    for name, tx in STATES.items():
+    for name, tx in with_states().items():
         who = f"`{name}`"
         for row in _fields(tx) or [["keeps nothing", "", "", ""]]:
             rows.append([who, *row])
@@ -164,3 +168,25 @@ def _shown(numbers: dict[str, float]) -> str:
 def _table(heads: list[str], rows: list[list[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def families() -> str:
+    """README's: a row for each family, whose docstring opens with its title."""
+    rows = []
+    for family in dict.fromkeys(entry.family for entry in gradpow.atlas()):
+        folder = "wrappers" if family == "wrappers" else f"methods/{family}"
+        module = importlib.import_module(f"gradpow.{folder.replace('/', '.')}")
+        title = inspect.getdoc(module).partition(":")[0]
+        names = ", ".join(f"`{entry.name}`" for entry in gradpow.find(family=family))
+        rows.append([f"[{title}](gradpow/{folder})", names])
+    return _table(["family", "methods"], rows)
+
+
+def filled(text: str) -> str:
+    """README's text with the families as the code has them."""
+    marks = re.compile(r"(<!-- families -->\n).*?(<!-- /families -->)", re.S)
+    return marks.sub(lambda found: f"{found[1]}\n{families()}\n\n{found[2]}", text)
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text()))

@@ -15,12 +15,6 @@ import gradpow
 ROOT = Path(__file__).parent.parent
 
 
-def public_names(module):
-    return sorted(
-        name for name in vars(module) if not name.startswith("_") and name not in {"annotations"}
-    )
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The names in a wheel built from a copy of the sources, so that no build folder is left."""
@@ -77,37 +71,12 @@ def test_the_link_at_the_top_leads_to_the_transforms_and_is_no_package():
 def test_the_version_is_the_same_everywhere():
     pyproject = (ROOT / "pyproject.toml").read_text()
     assert f'version = "{gradpow.__version__}"' in pyproject
+    assert f"\nversion: {gradpow.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 def test_no_file_of_the_package_is_longer_than_400_lines():
     for path in [*(ROOT / "gradpow").rglob("*.py"), *(ROOT / "examples").rglob("*.py")]:
         assert len(path.read_text().splitlines()) <= 400, path
-
-
-def test_the_readme_examples_run(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.S | re.M)
-    blocks = [block for block in blocks if not block.startswith(">>>")]
-    assert blocks
-    for block in blocks:
-        exec(block, {})
-
-
-def test_the_readme_names_every_public_name():
-    readme = (ROOT / "README.md").read_text()
-    for module in (gradpow, gradpow.transforms):
-        for name in public_names(module):
-            if name.endswith("State") or name in {"hidden_matrices", "transformer_blocks"}:
-                continue
-            assert re.search(rf"\b{name}\b", readme), f"README.md does not mention {name}"
-
-
-def test_the_readme_links_lead_to_files():
-    readme = (ROOT / "README.md").read_text()
-    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)|src=\"(?!https?:)([^\"]+)\"", readme):
-        path = (target[0] or target[1]).split("#")[0]
-        assert (ROOT / path).exists(), path
 
 
 RUNS_CODE = {"pickle", "cloudpickle", "dill", "marshal", "shelve", "joblib"}

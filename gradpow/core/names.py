@@ -7,11 +7,12 @@ from typing import Literal
 
 __all__ = ["EMBEDDING", "HEAD", "NORM", "nearest", "parameter_kind"]
 
-# Regular expressions for lower-case paths. A head is a whole name (lm_head), lest
-# multi_head_attention be one.
 EMBEDDING = r"embed|(^|/)w[tp]e(/|$)"
+"""A regular expression for the lower-case paths of embeddings."""
 HEAD = r"unembed|(^|/)(\w+_)?head(/|$)"
+"""Likewise for heads. A head is a whole name (lm_head), lest multi_head_attention be one."""
 NORM = r"norm|(^|/)ln(_|\d|/|$)"
+"""Likewise for norms."""
 
 
 def parameter_kind(path: str) -> Literal["embedding", "vector", "matrix"]:

@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 Scalar = float | jax.Array
+"""A number, fixed or traced."""
 
 
 def is_static(value: Any) -> TypeGuard[float]:

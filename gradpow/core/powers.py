@@ -25,7 +25,7 @@ __all__ = ["abs_power", "power_mean", "signed_power"]
 
 
 def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
-    """|x|^p, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
+    """``|x|^p``, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
     if is_static(p) and p in (1, 2, 3):
         return signed_power(jnp.abs(x), p)
     return _abs_power(x, jnp.asarray(p, x.dtype))
