@@ -14,7 +14,7 @@ import optax
 from jax.tree_util import DictKey, GetAttrKey, KeyPath
 
 import gradpow
-from gradpow import catalog, metrics, presets
+from gradpow import cards, metrics, presets
 
 README = Path(__file__).parent.parent / "README.md"
 # The fields of optax's states, which optax does not describe.
@@ -63,7 +63,7 @@ def optimizers() -> str:
 
 def with_states() -> dict[str, optax.GradientTransformation]:
     """Every link, wrapper and method with all the state that it may keep."""
-    links = {name: factory for name, (_, _, factory) in catalog.links().items()}
+    links = {card.name: card.factory for card in cards.links()}
     methods = {entry.name: entry.factory for entry in gradpow.atlas()}
     made = {name: _whole(factory) for name, factory in (links | methods).items()}
     watched = {"largest": metrics.largest_update, "spike": metrics.spike_detector()}

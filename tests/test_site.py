@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import gradpow
-from gradpow import catalog
+from gradpow import cards
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -80,7 +80,8 @@ def test_each_method_stands_under_its_family_and_each_link_under_its_place():
         if entry.family != "wrappers":
             section = sections["methods"][entry.family.capitalize()]
             assert f".. autofunction:: gradpow.{entry.name}\n" in section
-    for name, (place, _, _) in catalog.links().items():
+    for card in cards.links():
+        name, place = card.name, card.folder
         section = sections["transforms"][place.capitalize()]
         assert f".. autofunction:: gradpow.transforms.{name}\n" in section
 
@@ -88,7 +89,11 @@ def test_each_method_stands_under_its_family_and_each_link_under_its_place():
 def test_the_table_of_states_has_every_method_and_says_what_each_field_is():
     lines = [line.split(" | ") for line in states().splitlines()[2:]]
     named = {line[0].strip("|` ") for line in lines} - {""}
-    assert named == {*catalog.links(), *(entry.name for entry in gradpow.atlas()), "monitored"}
+    assert named == {
+        *(card.name for card in cards.links()),
+        *(entry.name for entry in gradpow.atlas()),
+        "monitored",
+    }
     assert all(line[1] == "keeps nothing" or line[4].strip(" |") for line in lines)
     # As in a state's docstring, and in the list of optax's fields; what is optional is there.
     assert "| `s3` | `[0].s` | as the parameter | float32 | phi_{1/p} of the moment |" in states()
