@@ -10,7 +10,8 @@ from PIL import Image
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
-from examples.style import LOOKS  # noqa: E402
+from examples.style import look  # noqa: E402
+from gradpow import presets  # noqa: E402
 
 PICTURE = DOCS / "gain.png"
 ROW = re.compile(r"^\| ([^|]+) \|(?:[^|]*\|){2} (\S+) \((\S+) to (\S+)\) \|", re.M)
@@ -31,7 +32,7 @@ def drawn() -> dict[str, list[float]]:
 
 def draw() -> None:
     found = differences()
-    colors = {look.label: look.color for look in LOOKS.values()}
+    colors = dict(look(name)[:2] for name in presets.OPTIMIZERS)
     figure = Figure(figsize=(8, 3.4), dpi=200, layout="constrained")
     axes = figure.subplots()
     for row, (name, (mean, low, high)) in enumerate(found.items()):
