@@ -125,23 +125,6 @@ _IN_GRADIENT = {"adam", "sgd"}
 _NORMALISES = {"ams", "cautious_muon"}
 
 
-@functools.cache
-def optimizers() -> dict[str, Optimizer]:
-    """The catalog's methods that have a learning rate, and the variants."""
-    methods = [entry for entry in atlas() if _takes(entry.factory, "learning_rate")]
-    factories = {entry.name: entry.factory for entry in methods} | _VARIANTS
-    # Those with hidden matrices take the matrices of a stack one by one themselves.
-    summing = {e.name for e in methods if e.sums == "a tensor" and not _takes(e.factory, "hidden")}
-    return {
-        name: Optimizer(
-            _with_decay(name, factory),
-            _numbers(factory) | _PAPERS.get(name, {}),
-            name in summing | _NORMALISES,
-        )
-        for name, factory in factories.items()
-    }
-
-
 def _with_decay(name: str, factory: Factory) -> Factory:
     """The factory's own decay; without one: in the gradient for some, else after the step."""
     if _takes(factory, "weight_decay"):
@@ -225,3 +208,22 @@ def make_schedule(
     if kind not in after:
         raise ValueError(f"schedule must be {', '.join(after)} or wsd, not {kind!r}")
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after[kind]], [warmup])
+
+
+def _optimizers() -> dict[str, Optimizer]:
+    """The catalog's methods that have a learning rate, and the variants."""
+    methods = [entry for entry in atlas() if _takes(entry.factory, "learning_rate")]
+    factories = {entry.name: entry.factory for entry in methods} | _VARIANTS
+    # Those with hidden matrices take the matrices of a stack one by one themselves.
+    summing = {e.name for e in methods if e.sums == "a tensor" and not _takes(e.factory, "hidden")}
+    return {
+        name: Optimizer(
+            _with_decay(name, factory),
+            _numbers(factory) | _PAPERS.get(name, {}),
+            name in summing | _NORMALISES,
+        )
+        for name, factory in factories.items()
+    }
+
+
+OPTIMIZERS = _optimizers()

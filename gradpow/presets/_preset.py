@@ -8,7 +8,7 @@ import optax
 
 from gradpow.core import check, nearest
 
-from ._optimizers import decay_mask, make_schedule, optimizers
+from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
 from ._settings import SETTINGS, Recipe, Setting
 
 _SCHEDULES = {
@@ -87,7 +87,7 @@ class Preset:
             optimizer=optimizer,
             learning_rate=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
-            hyper={**optimizers()[optimizer].hyper, **recipe.hyper},
+            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
             clip=setting.clip if recipe.clip is None else recipe.clip,
             schedule=setting.schedule,
             warmup=setting.warmup,
@@ -136,7 +136,7 @@ class Preset:
           ValueError: if ``steps`` is None, or the schedule or optimizer refuses a number.
           TypeError: if the optimizer has no such hyper-parameter.
         """
-        return optimizers()[self.optimizer].make(
+        return OPTIMIZERS[self.optimizer].make(
             self.make_schedule(),
             weight_decay=self.weight_decay,
             mask=mask,
@@ -209,8 +209,8 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
     """
     if name not in SETTINGS:
         raise ValueError(f"the presets are {', '.join(SETTINGS)}, not {name!r}")
-    if optimizer not in optimizers():
-        raise ValueError(f"there is no optimizer {optimizer!r}{nearest(optimizer, optimizers())}")
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"there is no optimizer {optimizer!r}{nearest(optimizer, OPTIMIZERS)}")
     fields = [field.name for field in dataclasses.fields(Preset)]
     if unknown := [key for key in changes if key not in fields]:
         raise TypeError(f"a preset has no {', '.join(unknown)}: it has {', '.join(fields)}")
