@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 import gradpow
 from gradpow import metrics
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
-from tests.cases import OPTIMIZERS, assert_close, quick_jit
+from tests.contract.cases import CASES, METHODS, each
+from tests.contract.trees import assert_close, quick_jit
 
 as_pure = getattr(nnx, "as_pure", None) or nnx.pure  # as Flax before 0.12.7 calls it
 

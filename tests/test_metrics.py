@@ -14,7 +14,8 @@ import gradpow
 from examples.sweep import count_spikes
 from gradpow import metrics, theory
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
-from tests.cases import OPTIMIZERS, all_finite, assert_close, gradients, parameters, quick_jit
+from tests.contract.cases import METHODS, each
+from tests.contract.trees import all_finite, assert_close, gradients, parameters, quick_jit
 
 ALL = {
     "rms": metrics.update_rms,

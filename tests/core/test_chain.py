@@ -8,7 +8,8 @@ import pytest
 
 import gradpow
 from gradpow import transforms as t
-from tests.cases import assert_same_steps, gradients, parameters, updates_of
+from tests.contract.exact import assert_same_steps, updates_of
+from tests.contract.trees import gradients, parameters
 
 ROUNDING = 5e-6  # the same operations, compiled in another program; measured: below 1e-6
 

@@ -1,4 +1,4 @@
-"""MuonPower: which leaves are hidden matrices, and that each part is what it is alone."""
+"""MuonPower against its loop: which leaves are hidden matrices, and what each part is alone."""
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +8,37 @@ import pytest
 from optax.contrib import MuonDimensionNumbers
 
 import gradpow
-from tests.cases import assert_same_steps, gradients, updates_of
+from tests.contract.case import Case
+from tests.contract.exact import (
+    CONSTANT,
+    SCHEDULED,
+    assert_same_steps,
+    assert_steps_of_loop,
+    at,
+    in_both_types,
+    powered,
+    settings,
+    updates_of,
+)
+from tests.contract.trees import gradients
+from tests.methods.powered.test_adampower import loop as adampower
 
+CASE = Case(
+    gradpow.muonpower,
+    {
+        "learning_rate": 1e-2,
+        "weight_decay": 0.1,
+        "b1": 0.9,
+        "b2": 0.95,
+        "p": 1.2,
+        "beta": 0.9,
+        "consistent_rms": 0.2,
+        "eps": 1e-8,
+    },
+    # g^1.2 leaves float32 from 1.3e32 on, and Muon adds up a score of such momenta.
+    largest=1e30,
+    sharded=1e-3,  # sums are made in another order, which the matrix products amplify
+)
 RATE = 0.01
 # Both sides are the same operations on arrays of another shape, whose sums Newton-Schulz rounds
 # in another order; it multiplies rounding by up to 3.4445**5 = 485.
@@ -37,6 +66,66 @@ HIDDEN = {
     "lm_head": {"kernel": False},
 }
 PREFIX = {**HIDDEN, "embed": None, "lm_head": False}
+
+
+def hidden_matrix(
+    theta0,
+    gradients,
+    learning_rate,
+    p=1.2,
+    beta=0.95,
+    eps=1e-8,
+    weight_decay=0.0,
+    nesterov=True,
+    ns_coeffs=(3.4445, -4.7750, 2.0315),
+    ns_steps=5,
+    consistent_rms=0.2,
+):
+    """For one: Wang et al. (2025), Section 3.4; optax.contrib.muon's conventions."""
+    rows, columns = theta0.shape
+    a, b, c = ns_coeffs
+    theta = theta0
+    m = np.zeros(theta0.shape)
+    steps = np.zeros(gradients.shape)
+    for t, g in enumerate(gradients):
+        g = powered(g, p)
+        m = beta * m + (1 - beta) * g
+        if nesterov:  # m is looked at one step ahead, so it is corrected for one step more
+            m_hat = m / (1 - beta ** (t + 2))
+            g_hat = g / (1 - beta ** (t + 1))
+            x = beta * m_hat + (1 - beta) * g_hat
+        else:
+            x = m / (1 - beta ** (t + 1))
+        x = x / (np.sqrt(np.sum(x**2)) + eps)
+        for _ in range(ns_steps):
+            xxt = x @ x.T
+            x = a * x + b * xxt @ x + c * xxt @ xxt @ x
+        x = consistent_rms * np.sqrt(max(rows, columns)) * x
+        steps[t] = -at(learning_rate, t) * (x + at(weight_decay, t) * theta)
+        theta = theta + steps[t]
+    return steps
+
+
+def loop(theta0, gradients, beta=0.95, consistent_rms=0.2, b1=0.9, b2=0.95, **numbers):
+    if theta0.ndim == 2:
+        numbers = {**numbers, "beta": beta, "consistent_rms": consistent_rms}
+        return hidden_matrix(theta0, gradients, **numbers)
+    return adampower(theta0, gradients, b1=b1, b2=b2, **numbers)
+
+
+@in_both_types
+@settings(
+    {
+        "constant": CONSTANT,
+        "scheduled": {
+            **SCHEDULED, "p": 1.0, "beta": 0.8, "consistent_rms": 0.1, "b1": 0.8, "b2": 0.9
+        },
+    }
+)  # fmt: skip
+def test_steps_are_those_of_the_loop(numbers, dtype):
+    # Newton-Schulz multiplies small singular values, and their rounding, by 3.4445**5 = 485.
+    # Measured: 4e-5.
+    assert_steps_of_loop(gradpow.muonpower, loop, dtype, float32=1e-4, **numbers)
 
 
 def params_like(shapes):

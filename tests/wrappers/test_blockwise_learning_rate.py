@@ -8,8 +8,17 @@ import pytest
 from flax import nnx
 
 import gradpow
-from tests.cases import assert_same_steps, gradients, updates_of
+from gradpow.core import Scalar
+from tests.contract.case import Case
+from tests.contract.exact import assert_same_steps, updates_of
+from tests.contract.trees import gradients
 
+
+def of_one_ratio(ratio: Scalar) -> optax.GradientTransformation:
+    return gradpow.blockwise_learning_rate({"all": ratio}, lambda path: "all")
+
+
+CASE = Case(of_one_ratio, {"ratio": 0.5})
 RATIOS = {"embedding": 10.0, "qk": 8.0, "ffn": 6.0, "vo": 4.0, "rest": 1.0}
 
 
@@ -198,3 +207,9 @@ def test_labels_beside_a_function_of_the_path_are_refused():
 def test_a_ratio_that_is_no_rate_is_refused(ratio):
     with pytest.raises(ValueError, match=r"ratios\['a'\] must be finite and >= 0"):
         gradpow.blockwise_learning_rate({"a": ratio}, lambda path: "a")
+
+
+def test_bad_ratios_are_refused_by_label():
+    for ratio in (-1.0, float("nan"), float("inf"), "1", None, jnp.ones(2)):
+        with pytest.raises((ValueError, TypeError), match=r"ratios\['rest'\] must be"):
+            gradpow.blockwise_learning_rate({"rest": ratio})

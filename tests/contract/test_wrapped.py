@@ -1,4 +1,4 @@
-"""Every transform and optimizer under schedules, swept numbers, derivatives and wrappers."""
+"""Links and wrappers under schedules, swept numbers, derivatives, and optax's own wrappers."""
 
 import functools
 
@@ -9,21 +9,20 @@ import optax
 import pytest
 
 import gradpow
-from tests.cases import (
-    CASES,
-    OPTIMIZERS,
+from tests.contract.cases import CASES, LINKS, METHODS, WRAPPERS, each, every_case, numbered
+from tests.contract.trees import (
     all_finite,
+    as_arrays,
     assert_close,
+    at_step,
+    differ,
     gradients,
-    in_chain,
     matrix,
     parameters,
     quick_jit,
 )
 
 STEPS = 5
-every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
-numbered = pytest.mark.parametrize("name", [name for name in CASES if CASES[name].numbers])
 
 
 def tree(name):
@@ -35,7 +34,7 @@ def gradient_list(params):
     """Normal gradients of a few steps; a coordinate is always 0, another at times."""
     grads = gradients(params, STEPS)
     grads["matrix"] = grads["matrix"].at[:, 0, 0].set(0).at[::2, 0, 1].set(0)
-    return [jax.tree.map(lambda g, i=i: g[i], grads) for i in range(STEPS)]
+    return [at_step(grads, i) for i in range(STEPS)]
 
 
 def updates_of(name, update, state):
@@ -49,16 +48,8 @@ def updates_of(name, update, state):
 
 @functools.cache
 def static_updates(name):
-    tx = in_chain(CASES[name])
+    tx = CASES[name].in_chain()
     return updates_of(name, quick_jit(tx.update), tx.init(tree(name)))
-
-
-def differ(updates, others):
-    """Whether two trees differ somewhere by more than rounding."""
-    differences = jax.tree.map(
-        lambda a, b: jnp.abs(a - b).max() > 1e-3 * jnp.abs(b).max(), updates, others
-    )
-    return any(jax.tree.leaves(differences))
 
 
 def changed(number, value):
@@ -74,21 +65,16 @@ def settings(name):
     return [numbers, *({**numbers, k: changed(k, v)} for k, v in numbers.items())]
 
 
-def as_arrays(numbers):
-    return jax.tree.map(jnp.float32, numbers)
-
-
-RATE_CASES = [
-    (name, rates)
+SCHEDULED = [
+    pytest.param(name, rates, id=f"{name}-{'-'.join(rates)}",
+                 marks=[pytest.mark.hunt] * (name in METHODS))
     for name, case in CASES.items()
     for rates in dict.fromkeys([*((rate,) for rate in case.rates), case.rates])
     if rates
-]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "rates"), RATE_CASES, ids=[f"{name}-{'-'.join(rates)}" for name, rates in RATE_CASES]
-)
+@pytest.mark.parametrize(("name", "rates"), SCHEDULED)
 def test_schedules_act_at_their_step_and_constant_ones_are_the_constant(name, rates):
     def jump(before, after):
         return lambda count: jnp.where(count < 2, before, after)
@@ -96,10 +82,10 @@ def test_schedules_act_at_their_step_and_constant_ones_are_the_constant(name, ra
     @quick_jit
     def update(before, after, *args):
         schedules = {rate: jump(before[rate], after[rate]) for rate in rates}
-        return in_chain(CASES[name], **schedules).update(*args)
+        return CASES[name].in_chain(**schedules).update(*args)
 
     def run(before, after):
-        state = in_chain(CASES[name], **{r: jump(0.1, 0.1) for r in rates}).init(tree(name))
+        state = CASES[name].in_chain(**{r: jump(0.1, 0.1) for r in rates}).init(tree(name))
         return updates_of(name, functools.partial(update, before, after), state)
 
     low = {rate: CASES[name].numbers[rate] for rate in rates}
@@ -116,10 +102,9 @@ def test_schedules_act_at_their_step_and_constant_ones_are_the_constant(name, ra
 def injected(name):
     """Updates of a case whose numbers are injected, from those at init and those afterwards."""
     case = CASES[name]
-    factory = optax.inject_hyperparams(case.factory, hyperparam_dtype=jnp.float32)
 
     def chain_of(numbers):
-        return gradpow.chain(factory(**numbers, **case.other))
+        return gradpow.chain(case.injected(**numbers))
 
     update = quick_jit(chain_of(case.numbers).update)
 
@@ -135,7 +120,7 @@ def injected(name):
 def test_injected_numbers_act_as_static_ones_and_can_be_changed_in_the_state(name):
     numbers, *others = settings(name)
     unchanged = injected(name)(numbers, numbers)
-    assert_close(unchanged, static_updates(name), 1e-4)
+    assert_close(unchanged, static_updates(name), CASES[name].traced)
     for other in others:
         assert differ(injected(name)(numbers, other), unchanged), other
 
@@ -143,10 +128,10 @@ def test_injected_numbers_act_as_static_ones_and_can_be_changed_in_the_state(nam
 @numbered
 def test_vmap_over_every_number_is_the_loop_over_its_values(name):
     def update(numbers, *args):
-        return in_chain(CASES[name], **numbers).update(*args)
+        return CASES[name].in_chain(**numbers).update(*args)
 
     swept = jax.tree.map(lambda *values: jnp.stack(values), *map(as_arrays, settings(name)))
-    states = [in_chain(CASES[name], **n).init(tree(name)) for n in map(as_arrays, settings(name))]
+    states = [CASES[name].in_chain(**n).init(tree(name)) for n in map(as_arrays, settings(name))]
     state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
     over_numbers = quick_jit(jax.vmap(update, in_axes=(0, None, 0, None)))
     updates = updates_of(name, functools.partial(over_numbers, swept), state)
@@ -157,22 +142,23 @@ def test_vmap_over_every_number_is_the_loop_over_its_values(name):
 
 # Rounding to bfloat16 has no derivative. The leaves that muonpower leaves to AdamW are not tried:
 # without an eps_root its square root has an infinite slope at 0.
-@pytest.mark.parametrize("name", [name for name in CASES if name != "low_precision_state"])
+@each([name for name in [*LINKS, *WRAPPERS] if name != "low_precision_state"], METHODS)
 def test_meta_gradients_are_right_and_finite_where_gradients_are_zero(name):
     numbers, params = dict(CASES[name].numbers), matrix()
     params["matrix"] = params["matrix"].at[0, 0].set(0)
     grads, weights = gradient_list(params)[:3], gradients(params, 1, seed=1)["matrix"][0]
 
     def loss(numbers, start, grads):
-        tx = in_chain(CASES[name], **numbers)
+        tx = CASES[name].in_chain(**numbers)
         params, state = start, tx.init(start)
         for grad in grads:
             updates, state = tx.update(grad, state, params)
             params = optax.apply_updates(params, updates)
         return jnp.sum(weights * (params["matrix"] - start["matrix"]))
 
-    slopes = jax.grad(loss, argnums=(0, 1, 2))(as_arrays(numbers), params, grads)
+    slopes = quick_jit(jax.grad(loss, argnums=(0, 1, 2)))(as_arrays(numbers), params, grads)
     assert all_finite(slopes)
+    loss = quick_jit(loss)
     tangent = {k: v for k, v in numbers.items() if k in ("learning_rate", "rate", "p", "alpha")}
     above, below = (
         loss(as_arrays(numbers | {k: scale * v for k, v in tangent.items()}), params, grads)
@@ -206,18 +192,18 @@ UNTOUCHED = {"untouched": np.array([0.5, -2.0], np.float32)}
 
 def random_gradients(params, steps=4):
     grads = gradients(params, steps)
-    return [jax.tree.map(lambda g, i=i: g[i], grads) for i in range(steps)]
+    return [at_step(grads, i) for i in range(steps)]
 
 
 @functools.cache
 def trained(name):
     """What the wrapped trainings are compared with: the optimizer alone."""
-    return train(in_chain(CASES[name]), PARAMS, random_gradients(PARAMS))
+    return train(CASES[name].in_chain(), PARAMS, random_gradients(PARAMS))
 
 
-@every_optimizer
+@every_case
 def test_masked_leaves_are_left_alone_and_the_others_as_without_mask(name):
-    tx = optax.masked(CASES[name].make(), {"matrix": True, "untouched": False})
+    tx = optax.masked(CASES[name].in_chain(), {"matrix": True, "untouched": False})
     path, _ = train(tx, PARAMS | UNTOUCHED, random_gradients(PARAMS | UNTOUCHED))
     expected = UNTOUCHED["untouched"] + sum(
         g["untouched"] for g in random_gradients(PARAMS | UNTOUCHED)
@@ -226,17 +212,17 @@ def test_masked_leaves_are_left_alone_and_the_others_as_without_mask(name):
     assert_close(path[-1]["matrix"], trained(name)[0][-1]["matrix"], 1e-6)
 
 
-@every_optimizer
+@every_case
 def test_partitions_train_their_part_alone(name):
     labels = {"matrix": "ours", "untouched": "still"}
-    tx = optax.partition({"ours": CASES[name].make(), "still": optax.set_to_zero()}, labels)
+    tx = optax.partition({"ours": CASES[name].in_chain(), "still": optax.set_to_zero()}, labels)
     path, _ = train(tx, PARAMS | UNTOUCHED, random_gradients(PARAMS | UNTOUCHED))
     assert_close(path[-1], trained(name)[0][-1] | UNTOUCHED, 1e-6)
 
 
-@every_optimizer
+@every_case
 def test_multi_steps_take_one_step_on_the_mean_gradient(name):
-    tx = optax.MultiSteps(CASES[name].make(), every_k_schedule=2)
+    tx = optax.MultiSteps(CASES[name].in_chain(), every_k_schedule=2)
     grads = [
         {"matrix": part * grad["matrix"]}
         for grad in random_gradients(PARAMS)
@@ -249,9 +235,9 @@ def test_multi_steps_take_one_step_on_the_mean_gradient(name):
         assert differ(halfway, whole)
 
 
-@every_optimizer
+@every_case
 def test_apply_if_finite_skips_a_nan_gradient_without_trace(name):
-    tx = optax.apply_if_finite(CASES[name].make(), max_consecutive_errors=3)
+    tx = optax.apply_if_finite(CASES[name].in_chain(), max_consecutive_errors=3)
     grads = random_gradients(PARAMS)
     bad = {"matrix": grads[0]["matrix"].at[0, 0].set(jnp.nan)}
     path, states = train(tx, PARAMS, [*grads[:2], bad, *grads[2:]])
@@ -259,9 +245,9 @@ def test_apply_if_finite_skips_a_nan_gradient_without_trace(name):
     assert_close(path[-1], trained(name)[0][-1], 1e-6)
 
 
-@every_optimizer
+@every_case
 def test_schedule_free_evaluates_at_the_mean_of_the_steps_iterates(name):
-    tx = optax.contrib.schedule_free(CASES[name].make(), learning_rate=0.1)
+    tx = optax.contrib.schedule_free(CASES[name].in_chain(), learning_rate=0.1)
     path, states = train(tx, PARAMS, random_gradients(PARAMS))
     average = optax.contrib.schedule_free_eval_params(states[-1], path[-1])
     mean = jax.tree.map(lambda *z: sum(z) / len(z), *(state.z for state in states))
@@ -270,9 +256,9 @@ def test_schedule_free_evaluates_at_the_mean_of_the_steps_iterates(name):
     assert_close(states[0].z, trained(name)[0][0], 1e-6)
 
 
-@every_optimizer
+@every_case
 def test_lookahead_pulls_the_slow_params_half_way_to_the_fast_ones(name):
-    tx = optax.lookahead(CASES[name].make(), sync_period=3, slow_step_size=0.5)
+    tx = optax.lookahead(CASES[name].in_chain(), sync_period=3, slow_step_size=0.5)
     start = optax.LookaheadParams.init_synced(PARAMS)
     (_, before, after), _ = train(tx, start, random_gradients(PARAMS)[:3])
     alone = trained(name)[0]
@@ -281,18 +267,18 @@ def test_lookahead_pulls_the_slow_params_half_way_to_the_fast_ones(name):
     assert_close(after, optax.LookaheadParams.init_synced(half_way), 1e-6)
 
 
-@every_optimizer
+@every_case
 def test_mechanize_starts_with_the_optimizers_step_and_stays_finite(name):
-    tx = optax.contrib.mechanize(CASES[name].make(), s_init=1.0)
+    tx = optax.contrib.mechanize(CASES[name].in_chain(), s_init=1.0)
     path, states = train(tx, PARAMS, random_gradients(PARAMS))
     assert all_finite((path, states))
     assert_close(path[0], trained(name)[0][0], 1e-6)
     assert differ(path[-1], path[0])
 
 
-@every_optimizer
+@every_case
 def test_low_precision_states_are_bfloat16_and_train_as_float32(name):
-    tx = gradpow.low_precision_state(CASES[name].make())
+    tx = gradpow.low_precision_state(CASES[name].in_chain())
     path, states = train(tx, PARAMS, random_gradients(PARAMS))
     assert {x.dtype.name for x in jax.tree.leaves(states[-1]) if x.shape == (2, 3)} <= {"bfloat16"}
     assert jax.tree.map(jnp.result_type, states[-1]) == jax.tree.map(

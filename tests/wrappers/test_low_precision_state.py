@@ -18,9 +18,12 @@ from sklearn.datasets import load_digits
 
 import gradpow
 from gradpow import low_precision_state
-from gradpow._low_precision_state import _global_index, _hash
+from gradpow.core import hash_words
+from gradpow.core.rounding import _global_index
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
+from tests.contract.case import Case
 
+CASE = Case(low_precision_state, other={"inner": optax.scale_by_adam()})
 SIGMAS = 5
 # Its state is the last update: wrapped, the last update rounded.
 KEEP = optax.GradientTransformation(optax.tree.zeros_like, lambda u, s, p=None: (u, u))
@@ -140,7 +143,7 @@ def test_nan_with_any_payload_stays_nan():
 def noise(seed, step, leaf, shape):
     """The 16 random bits of every element, as the wrapper draws them."""
     words = (jnp.asarray(word, jnp.uint32) for word in (seed, step, leaf))
-    return _hash(_hash(*words), _global_index(shape)) >> 16
+    return hash_words(hash_words(*words), _global_index(shape)) >> 16
 
 
 def test_the_noise_is_the_one_that_the_wrapper_uses():
@@ -193,11 +196,11 @@ def test_seeds_steps_and_leaves_have_independent_noise():
 def test_every_input_bit_flips_every_noise_bit_half_of_the_time():
     n = 2**12
     words = jnp.asarray(np.random.default_rng(0).integers(2**32, size=(4, n), dtype=np.uint32))
-    before = _hash(_hash(*words[:3]), words[3])
+    before = hash_words(hash_words(*words[:3]), words[3])
     for word in range(4):
         for bit in (0, 1, 7, 15, 16, 31):
             flipped = words.at[word].set(words[word] ^ jnp.uint32(1 << bit))
-            change = np.asarray(before ^ _hash(_hash(*flipped[:3]), flipped[3]))
+            change = np.asarray(before ^ hash_words(hash_words(*flipped[:3]), flipped[3]))
             flips = np.mean(change[:, None] >> np.arange(16, 32, dtype=np.uint32) & 1, axis=0)
             assert np.abs(flips - 0.5).max() < (SIGMAS + 1) * 0.5 / np.sqrt(n)
 
