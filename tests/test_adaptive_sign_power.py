@@ -10,7 +10,7 @@ import gradpow
 from gradpow import theory
 from gradpow.transforms import adaptive_sign_power
 from gradpow.transforms._adaptive_sign_power import _limit_update
-from tests.cases import assert_close
+from tests.contract.trees import assert_close
 
 SIZE = 20_000
 

@@ -201,7 +201,7 @@ def test_axes_on_the_same_side_are_taken_together():
 @pytest.mark.parametrize("hidden", [lambda path, leaf: True, {"odd": True}, True])
 def test_hidden_true_for_what_is_no_matrix_is_refused(shape, hidden):
     params = {"odd": jnp.ones(shape)}
-    with pytest.raises(ValueError, match=r"hidden is True for '(odd)?'.*MuonDimensionNumbers"):
+    with pytest.raises(ValueError, match=r"'(odd)?' is called a matrix.*MuonDimensionNumbers"):
         gradpow.muonpower(RATE, hidden=hidden).init(params)
 
 

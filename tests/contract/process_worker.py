@@ -1,4 +1,4 @@
-"""One of several processes that update the same params: `process_worker.py OUT PORT PROCESS OF`.
+"""One of several processes that update the same params: its arguments are OUT PORT PROCESS OF N.
 
 Eight devices in all, or one: what comes out is written by the first process to OUT.
 """
@@ -18,13 +18,9 @@ import optax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from tests.cases import OPTIMIZERS, TRANSFORMS, in_chain
+from tests.contract.cases import CASES
 
 SHAPES = {"rows": ((64, 24), ("pod",)), "columns": ((24, 64), (None, "pod")), "all": ((5,), ())}
-# All links are in the optimizers, but for two.
-CASES = OPTIMIZERS | {
-    name: TRANSFORMS[name] for name in ("low_precision_state", "lp_steepest_scaled")
-}
 STEPS = 3
 
 
@@ -46,7 +42,7 @@ def updated(case, mesh):
             for name, value in values.items()
         }
 
-    tx, params = in_chain(case), put(fixed(0))
+    tx, params = case.in_chain(), put(fixed(0))
     state = jax.tree.map(lambda x: everywhere(x, mesh), tx.init(params))
 
     @jax.jit

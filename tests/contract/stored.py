@@ -1,30 +1,32 @@
-"""Stored states, one of every optimizer: `python tests/stored_states.py` makes them anew.
+"""Stored states, one of every case: `python -m tests.contract.stored` makes them anew.
 
-Do so only where the format of states is meant to change, and say so in the changelog.
+Do so only where a case is new, or the format of states is meant to change; then say so in
+CHANGELOG.md.
 """
 
 import functools
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 import orbax.checkpoint as ocp
 from flax import serialization, traverse_util
 
 import gradpow
 from gradpow import metrics
-from tests.cases import CASES, in_chain, quick_jit
+from tests.contract.cases import CASES
+from tests.contract.trees import at_step, normal, quick_jit
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 BYTES, ORBAX = DATA / "states.msgpack", DATA / "states.zip"
 CHANGED = (
     "the format of states has changed: {}. Checkpoints of users no longer load. If this is meant, "
-    "say so in CHANGELOG.md and make new ones: python tests/stored_states.py"
+    "say so in CHANGELOG.md and make new ones: python -m tests.contract.stored"
 )
 STEPS = 3
 DECAY = {"weight_decay": 0.1}
@@ -57,40 +59,49 @@ OTHERS = {
 }
 OPTIMIZERS = {
     name: optax.with_extra_args_support(tx)
-    for name, tx in ({name: in_chain(case) for name, case in CASES.items()} | OTHERS).items()
+    for name, tx in ({name: case.in_chain() for name, case in CASES.items()} | OTHERS).items()
 }
 
 
-def normal(seed: int) -> dict[str, jax.Array]:
-    rng = np.random.default_rng(seed)
-    return {
-        name: jnp.asarray(rng.standard_normal(shape), jnp.float32) for name, shape in TREE.items()
-    }
+def init(params: Any, names: Iterable[str] = tuple(OPTIMIZERS)) -> dict[str, Any]:
+    return {name: OPTIMIZERS[name].init(params) for name in names}
 
 
-def init(params: Any) -> dict[str, Any]:
-    return {name: tx.init(params) for name, tx in OPTIMIZERS.items()}
+@functools.cache
+def steps_of(name: str) -> Any:
+    """From state, gradients of some steps and params to the updates and the state at their end.
+
+    The parameters stand still. The case is compiled once for all that is claimed of it.
+    """
+    update = quick_jit(OPTIMIZERS[name].update)
+
+    def run(state, grads, params):
+        taken = []
+        for i in range(len(jax.tree.leaves(grads)[0])):
+            updates, state = update(at_step(grads, i), state, params)
+            taken.append(updates)
+        return jax.tree.map(lambda *steps: jnp.stack(steps), *taken), state
+
+    return run
 
 
-@quick_jit
-def step(states: dict[str, Any], grads: Any, params: Any) -> tuple[Any, Any]:
-    """The updates and the states of all, on the same gradients, the parameters standing still."""
-    both = {name: tx.update(grads, states[name], params) for name, tx in OPTIMIZERS.items()}
-    return {name: u for name, (u, _) in both.items()}, {name: s for name, (_, s) in both.items()}
+@functools.cache
+def trained(name: str) -> Any:
+    """Updates and state of the first steps."""
+    params = normal(TREE, 0)
+    return steps_of(name)(OPTIMIZERS[name].init(params), first_gradients(), params)
 
 
-def trained(states: Any = None) -> dict[str, Any]:
-    params = normal(0)
-    states = init(params) if states is None else states
-    for seed in range(1, STEPS + 1):
-        _, states = step(states, normal(seed), params)
-    return states
+@functools.cache
+def first_gradients() -> dict[str, jax.Array]:
+    seeds = range(1, STEPS + 1)
+    return jax.tree.map(lambda *g: jnp.stack(g), *(normal(TREE, seed) for seed in seeds))
 
 
 @functools.cache
 def abstract() -> dict[str, Any]:
     """Today's states, as shapes and types."""
-    return jax.eval_shape(init, normal(0))
+    return jax.eval_shape(init, normal(TREE, 0))
 
 
 def fields(tree: Any) -> dict[str, str]:
@@ -152,6 +163,6 @@ def write(states: dict[str, Any], stored: Path) -> None:
 
 
 if __name__ == "__main__":
-    states = trained()
+    states = {name: trained(name)[1] for name in OPTIMIZERS}
     BYTES.write_bytes(serialization.to_bytes(states))
     write(states, ORBAX)

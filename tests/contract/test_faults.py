@@ -1,6 +1,7 @@
 """Hostile input: any tree, any number, the last step of a counter, and what belongs elsewhere.
 
-`pytest tests --deep` tries a hundred times as much; docs/guides/faults.md says what was tried.
+`pytest tests -m "hunt or not hunt" --deep` tries methods too, and a hundred times as much;
+docs/guides/faults.md says what was tried.
 """
 
 import functools
@@ -16,20 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradpow
-from tests.cases import (
-    CASES,
-    LARGEST,
-    OPTIMIZERS,
-    all_finite,
-    in_chain,
-    interval,
-    parameters,
-    quick_jit,
-)
+from gradpow.core import RANGES
+from tests.contract.cases import CASES, LINKS, WRAPPERS, every_case, numbered
+from tests.contract.measured import needs, sums
+from tests.contract.trees import all_finite, parameters, quick_jit
 from tests.contract.tried import TRIED
 
-every_case = pytest.mark.parametrize("name", CASES)
-every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 INT32 = np.iinfo(np.int32).max
 
 
@@ -66,7 +59,7 @@ def test_any_tree_of_any_shapes_and_types_keeps_them(name, tree):
         )
         for i in (1, 2)
     )
-    tx = in_chain(CASES[name])
+    tx = CASES[name].in_chain()
     state = jax.eval_shape(tx.init, params)
     updates, new_state = jax.eval_shape(tx.update, grads, state, params)
     assert updates == grads
@@ -102,7 +95,7 @@ ANY = histories(st.one_of(magnitudes(3e38), magnitudes(3e38), NOT_FINITE))
 @functools.cache
 def run_of(name):
     """From the gradients of some steps to the updates, the parameters standing still."""
-    tx = in_chain(CASES[name])
+    tx = CASES[name].in_chain()
     params = {k: jnp.full(shape, 0.5) for k, shape in SIZES.items()}
 
     def step(state, grad):
@@ -111,26 +104,28 @@ def run_of(name):
     return quick_jit(lambda grads: jax.lax.scan(step, tx.init(params), grads)[1])
 
 
-# Muon and the scaled l_p step are made of norms, which one bad number spoils: of a tensor, and of
-# all tensors together.
-SPOILS = {"muonpower": "tensor", "lp_steepest_scaled": "tree"}
-# By the share of masked coordinates in a tensor, which one of them may change.
-NORMALISES = ("momentum_scaling", "ams", "cautious", "cautious_adam", "cautious_lion")
+@functools.cache
+def sums_of(name):
+    return sums(CASES[name].in_chain())
+
+
+# What counts signs over a tensor: a bad number moves the share of masked coordinates and no more.
+COUNTS = ("momentum_scaling", "ams", "cautious", "cautious_adam", "cautious_lion")
 
 
 @every_case
 @given(grads=ANY)
 def test_what_is_not_finite_stays_in_its_coordinate(name, grads):
     good = {k: np.isfinite(g).all(axis=0) for k, g in grads.items()}
-    if SPOILS.get(name) == "tree":
+    if sums_of(name) == "the tree":
         return
-    if SPOILS.get(name) == "tensor":
+    if sums_of(name) == "a tensor" and name not in COUNTS:  # a norm, which one bad number spoils
         good = {k: np.full_like(x, x.all()) for k, x in good.items()}
     without = {k: np.where(good[k] | np.isfinite(g), g, 0) for k, g in grads.items()}
     found, expected = run_of(name)(grads), run_of(name)(without)
     for k, mask in good.items():
         a, b = (np.asarray(x[k])[:, mask] for x in (found, expected))
-        if name in NORMALISES and not mask.all():
+        if name in COUNTS and not mask.all():
             np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
         else:
             np.testing.assert_array_equal(a, b)
@@ -140,7 +135,7 @@ def test_what_is_not_finite_stays_in_its_coordinate(name, grads):
 @functools.cache
 def skipping(name):
     """From the gradients of some steps to the parameters and the optimizer's state at their end."""
-    tx = optax.apply_if_finite(OPTIMIZERS[name].make(), max_consecutive_errors=STEPS)
+    tx = optax.apply_if_finite(CASES[name].in_chain(), max_consecutive_errors=STEPS)
     params = {k: jnp.full(shape, 0.5) for k, shape in SIZES.items()}
 
     def step(carry, grad):
@@ -155,7 +150,7 @@ def skipping(name):
     return quick_jit(run)
 
 
-@every_optimizer
+@every_case
 @given(grads=ANY)
 def test_apply_if_finite_skips_bad_steps_to_the_bit(name, grads):
     """Where they stand between the good ones makes no difference."""
@@ -171,7 +166,7 @@ def test_apply_if_finite_skips_bad_steps_to_the_bit(name, grads):
 @every_case
 @given(data=st.data())
 def test_finite_gradients_of_any_size_give_finite_updates(name, data):
-    grads = data.draw(histories(magnitudes(LARGEST.get(name, 3e38))))
+    grads = data.draw(histories(magnitudes(min(CASES[name].largest, 3e38))))
     updates = run_of(name)(grads)
     assert all_finite(updates), updates
     TRIED["finite gradients from 1e-45 to 3e38"] += 1
@@ -183,7 +178,7 @@ def injected(name):
     params = {k: jnp.full(shape, 0.5) for k, shape in SIZES.items()}
 
     def run(numbers, grads):
-        tx = in_chain(CASES[name], **numbers)
+        tx = CASES[name].in_chain(**numbers)
 
         def step(state, grad):
             return tx.update(grad, state, params)[::-1]
@@ -195,7 +190,9 @@ def injected(name):
 
 def within(name, number):
     """A number of its range, as often as not at an end of it."""
-    (low, low_allowed, high, high_allowed), _ = interval(name, number)
+    allowed = CASES[name].ranges.get(number, RANGES["finite and >= 0"])
+    low, high = allowed.low, allowed.high
+    low_allowed, high_allowed = allowed.with_low, allowed.with_high
     least = np.finfo(np.float32).tiny.item()  # of those that arithmetic does not flush to zero
     if number == "eps" and {"eps_root", "consistent_rms"} & {*CASES[name].numbers}:
         # optax's Adam has 0/0 at a gradient of 0 without any, and its Muon divides gradients whose
@@ -209,7 +206,7 @@ def within(name, number):
     return st.one_of(inside, st.sampled_from(ends)) if ends else inside
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if CASES[name].numbers])
+@numbered
 @given(data=st.data())
 def test_numbers_anywhere_in_their_ranges_give_no_nan(name, data):
     numbers = {n: data.draw(within(name, n), label=n) for n in CASES[name].numbers}
@@ -225,7 +222,7 @@ def test_numbers_anywhere_in_their_ranges_give_no_nan(name, data):
 @every_case
 def test_steps_beyond_what_the_counter_holds_change_nothing_but_the_count(name):
     rates = {rate: optax.cosine_decay_schedule(0.1, 100) for rate in CASES[name].rates}
-    tx, params = in_chain(CASES[name], **rates), parameters()
+    tx, params = CASES[name].in_chain(**rates), parameters()
     state = tx.init(params)
     is_count = functools.partial(jax.tree.map, lambda x: x.dtype in (jnp.int32, jnp.uint32))
     late = jax.tree.map(
@@ -259,10 +256,10 @@ OTHERS = {  # most of which NumPy would broadcast
 OF_SHAPE = r"(parameters and the updates differ|state belongs to another optimizer)"
 
 
-@every_optimizer
+@every_case
 @pytest.mark.parametrize("what", OTHERS)
 def test_gradients_of_another_structure_are_refused_not_broadcast(name, what):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].in_chain()
     state = jax.eval_shape(tx.init, SHAPED)
     if what == "another name" and not jax.tree.leaves(state):
         return  # nothing of it is by name
@@ -271,20 +268,20 @@ def test_gradients_of_another_structure_are_refused_not_broadcast(name, what):
     TRIED["gradients, parameters and states from elsewhere"] += 1
 
 
-@every_optimizer
+@every_case
 @pytest.mark.parametrize("what", OTHERS)
 def test_parameters_of_another_structure_are_refused_not_broadcast(name, what):
-    if what == "another name" and not OPTIMIZERS[name].needs_params:
+    if what == "another name" and "params" not in needs(CASES[name].in_chain()):
         return  # a box around a leaf has another name too
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].in_chain()
     with pytest.raises(ValueError, match=rf"{OF_SHAPE}|pytree structure error|Dict key mismatch"):
         jax.eval_shape(tx.update, SHAPED, jax.eval_shape(tx.init, SHAPED), OTHERS[what])
     TRIED["gradients, parameters and states from elsewhere"] += 1
 
 
-@every_optimizer
+@every_case
 def test_a_state_of_other_parameters_is_refused(name):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].in_chain()
     for other in OTHERS.values():
         state = jax.eval_shape(tx.init, other)
         if state == jax.eval_shape(tx.init, SHAPED):
@@ -297,13 +294,14 @@ def test_a_state_of_other_parameters_is_refused(name):
 OPTAXES = {"optax.adamw": optax.adamw(1e-3), "optax.lion": optax.lion(1e-3), "nothing": None}
 
 
-# lp_descent keeps nothing, and hands on what it gets.
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name != "lp_descent"])
-@pytest.mark.parametrize("other", [*OPTIMIZERS, *OPTAXES])
+@every_case
+@pytest.mark.parametrize("other", [*LINKS, *WRAPPERS, *OPTAXES])
 def test_a_state_of_another_optimizer_is_refused_or_is_the_same(name, other):
-    tx = OPTIMIZERS[name].make()
-    its = OPTAXES[other] if other in OPTAXES else OPTIMIZERS[other].make()
+    tx = CASES[name].in_chain()
+    its = OPTAXES[other] if other in OPTAXES else CASES[other].in_chain()
     own = jax.eval_shape(tx.init, SHAPED)
+    if not jax.tree.leaves(own):
+        return  # it keeps nothing, and hands on what it gets
     state = () if its is None else jax.eval_shape(its.init, SHAPED)
     if jax.tree.structure(state) == jax.tree.structure(own):
         jax.eval_shape(tx.update, SHAPED, state, SHAPED)

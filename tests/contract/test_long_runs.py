@@ -3,12 +3,14 @@
 import pytest
 
 from benchmarks import drift, steady
-from tests.cases import OPTIMIZERS, matrix
+from tests.contract.cases import METHODS, each
+from tests.contract.trees import matrix
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# What lives outside the optimizer is the same for all; the others are hunted.
+@each(["s3"], METHODS)
 def test_ten_thousand_steps_compile_once_and_keep_no_array(name):
-    early, late = steady.watched(OPTIMIZERS[name].make(), matrix(), (10, 10_000))
+    early, late = steady.watched(METHODS[name].make(), matrix(), (10, 10_000))
     assert early.compilations == late.compilations == 1
     assert (late.arrays, late.bytes) == (early.arrays, early.bytes)
 
@@ -19,6 +21,7 @@ BOUNDS = {"float32": (1e-5, 1e-4), "bfloat16": (3e-2, 4e-2)}  # of the steps, of
 LOSS = 3e-3
 
 
+@pytest.mark.hunt
 @pytest.mark.parametrize("name", ["optax.adamw", "adampower", "s3, p=3", "stacey(p,2)"])
 def test_twenty_thousand_steps_stay_near_float64(name):
     for row in drift.measure(name, 20_000):

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.cases import assert_close
-from tests.ports import free_port
 from tests.process_worker import CASES
 
-WORKER = Path(__file__).with_name("process_worker.py")
+from tests.ports import free_port
+
+WORKER = "tests.contract.process_worker"
+ROOT = Path(__file__).parents[2]
 LAYOUTS = {"1 x 1": (1, 1), "1 x 8": (1, 8), "2 x 4": (2, 8)}
 
 
@@ -23,9 +24,20 @@ def results(tmp_path_factory):
     for name, (processes, devices) in LAYOUTS.items():
         port = free_port()
         for process in range(processes):
-            command = [sys.executable, WORKER, folder / name, port, process, processes, devices]
+            command = [
+                sys.executable,
+                "-m",
+                WORKER,
+                folder / name,
+                port,
+                process,
+                processes,
+                devices,
+            ]
             started.append(
-                subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+                subprocess.Popen(
+                    list(map(str, command)), stderr=subprocess.PIPE, text=True, cwd=ROOT
+                )
             )
     for worker in started:
         _, said = worker.communicate(timeout=600)
@@ -39,7 +51,13 @@ def results(tmp_path_factory):
 
 
 # What sums in floats over the devices. The masks of AMS and Cautious are counted in integers.
-SUMS = {"muonpower": 1e-6, "lp_steepest_scaled": 1e-6}
+SUMS = {
+    "muonpower": 1e-6,
+    "tiger": 1e-6,
+    "lp_steepest_scaled": 1e-6,
+    "parameter_rms_scale": 1e-6,
+    "parameter_rms_scale_rows": 1e-6,
+}
 
 
 @pytest.mark.parametrize("layout", ["1 x 8", "2 x 4"])
