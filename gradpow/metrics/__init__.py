@@ -10,15 +10,15 @@ tensors, also where those are sharded.
 :func:`optax.monitor` takes :func:`spike_detector`, and the metrics by :func:`measure`.
 """
 
-from ._functions import effective_rate as effective_rate
-from ._functions import eps_share as eps_share
-from ._functions import largest_update as largest_update
-from ._functions import noise_to_signal as noise_to_signal
-from ._functions import relative_update as relative_update
-from ._functions import sign_agreement as sign_agreement
-from ._functions import update_rms as update_rms
 from ._monitoring import MonitoredState as MonitoredState
 from ._monitoring import measure as measure
 from ._monitoring import monitored as monitored
+from ._of_moments import eps_share as eps_share
+from ._of_moments import noise_to_signal as noise_to_signal
+from ._of_steps import effective_rate as effective_rate
+from ._of_steps import largest_update as largest_update
+from ._of_steps import relative_update as relative_update
+from ._of_steps import sign_agreement as sign_agreement
+from ._of_steps import update_rms as update_rms
 from ._spikes import SpikeDetectorState as SpikeDetectorState
 from ._spikes import spike_detector as spike_detector

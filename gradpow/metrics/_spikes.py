@@ -8,7 +8,7 @@ import optax
 
 from gradpow.core import Scalar, check, check_rate, size
 
-from ._functions import largest_update
+from ._of_steps import largest_update
 
 
 class SpikeDetectorState(NamedTuple):

@@ -3,19 +3,24 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from flax import serialization
 
+import gradpow
 from tests.contract.cases import LINKS, WRAPPERS, each
 from tests.contract.stored import (
     BYTES,
+    DATA,
     ORBAX,
     OTHERS,
     TREE,
     abstract,
+    fields,
     first_gradients,
     from_bytes,
     from_zip,
+    require_format,
     steps_of,
     trained,
     write,
@@ -114,3 +119,38 @@ def test_fields_in_another_order_are_seen():
     adam["mu"] = adam.pop("mu")
     with pytest.raises(AssertionError, match="0/nu/matrix stood where grams/0/0/mu/matrix"):
         from_bytes(serialization.msgpack_serialize(tree, in_place=True))
+
+
+# As they were when a decay of 0 and b3 = 0 kept nothing: docs/guides/checkpoints.md says which
+# None, or 0, loads them. The states of two steps on the gradients cos(params) and cos(2 params).
+MASK = {"matrix": True, "vector": False}
+WITHOUT = {
+    "ams": gradpow.ams(1e-2, b3=None, weight_decay=None),
+    "cautious": gradpow.cautious(optax.sgd(1e-2, momentum=0.9), b3=None),
+    "cautious_adam": gradpow.cautious_adam(1e-2, weight_decay=None),
+    "cautious_lion": gradpow.cautious_lion(1e-2, weight_decay=None),
+    "grams": gradpow.grams(1e-2, weight_decay=None),
+    "s3": gradpow.s3(1e-2, mask=MASK, weight_decay=0.0),
+    "stacey": gradpow.stacey(lambda count: 0.01 / (1 + count), weight_decay=None),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_states_from_before_none_switched_off_load_by_the_documented_step(name):
+    tx, params = WITHOUT[name], {"matrix": jnp.ones((2, 3)), "vector": jnp.ones(3)}
+    today = tx.init(params)
+    for i in (1, 2):
+        _, today = tx.update(jax.tree.map(lambda x, i=i: jnp.cos(i * x), params), today, params)
+    old = serialization.msgpack_restore((DATA / "states_of_zeros.msgpack").read_bytes())[name]
+    require_format(fields(old), fields(serialization.to_state_dict(today)))
+    assert_means_the_same(serialization.from_state_dict(today, old), today)
+
+
+def test_moments_go_on_below_numbers_where_none_was():
+    old, params = WITHOUT["ams"].init(normal(TREE, 0)), normal(TREE, 0)
+    for seed in (1, 2):
+        _, old = WITHOUT["ams"].update(normal(TREE, seed), old, params)
+    tx = gradpow.ams(1e-2, b3=0.0, weight_decay=0.0)
+    state = (old[0], *tx.init(params)[1:])
+    updates, _ = tx.update(normal(TREE, 3), state, params)
+    assert_close(updates, WITHOUT["ams"].update(normal(TREE, 3), old, params)[0], 1e-6)
