@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 import gradpow
 from gradpow import metrics
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
-from tests.cases import OPTIMIZERS, assert_close, quick_jit
+from tests.contract.cases import CASES, METHODS, each
+from tests.contract.trees import assert_close, quick_jit
 
 as_pure = getattr(nnx, "as_pure", None) or nnx.pure  # as Flax before 0.12.7 calls it
 
@@ -92,9 +93,9 @@ def nnx_by_hand(tx, wrt=nnx.Param):
     return by_hand(tx, lambda p: loss_of(nnx.merge(graph, p, rest)), as_pure(params))
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@each([*SOME, "muonpower"], METHODS)
 def test_nnx_takes_the_steps_of_optax_by_hand_whatever_grad_comes_from_outside(name):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].make()
     outer = jax.tree.map(jnp.ones_like, pure(Model(nnx.Rngs(0)), nnx.Param))
     model, optimizer = train_nnx(tx, grad=outer)
     actual = pure(model, nnx.Param), as_pure(optimizer.opt_state)
@@ -148,7 +149,7 @@ def test_wrt_leaves_other_variables_as_they_are_and_keeps_no_state_for_them(kind
 
 @pytest.mark.parametrize("name", [*SOME, "muonpower"])
 def test_lora_alone_is_trained_as_if_the_base_were_a_constant(name):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].make()
     model, _ = train_nnx(tx, nnx.LoRAParam)
     expected, _ = nnx_by_hand(tx, nnx.LoRAParam)
     assert_close(pure(model, nnx.LoRAParam), expected, tolerance(name, 1e-6))
@@ -213,7 +214,7 @@ def made_and_stepped(wrapped):
 
     def create():
         model = Sharded(nnx.Rngs(0))
-        return model, nnx.Optimizer(model, OPTIMIZERS["ams"].make(), wrt=nnx.Param)
+        return model, nnx.Optimizer(model, CASES["ams"].make(), wrt=nnx.Param)
 
     graph, state = nnx.split(wrapped(create)())
 
@@ -258,7 +259,7 @@ def test_an_annotated_model_has_states_in_its_layout_and_takes_the_step_of_one_d
 @pytest.mark.parametrize("boxed", [False, True], ids=["plain", "boxed"])
 @pytest.mark.parametrize("name", SOME)
 def test_a_train_state_takes_the_steps_of_optax_by_hand_and_keeps_boxes(name, boxed):
-    tx, init = OPTIMIZERS[name].make(), nn.initializers.lecun_normal()
+    tx, init = CASES[name].make(), nn.initializers.lecun_normal()
     layer = nn.Dense(4, kernel_init=nn.with_partitioning(init, ("in", "out")) if boxed else init)
     params = layer.init(jax.random.key(0), X)["params"]
 
@@ -301,7 +302,7 @@ FLAX = ("Dense_0", "kernel", "bias"), ("Dense_1", "kernel", "bias")
 
 @pytest.mark.parametrize("name", [*SOME, "muonpower"])
 def test_haiku_s_dictionaries_take_the_steps_of_flax_s(name):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].make()
     trained, _ = by_hand(tx, *two_layers(*HAIKU))
     expected, _ = by_hand(tx, *two_layers(*FLAX))
     for (module, w, b), (flax_module, kernel, bias) in zip(HAIKU, FLAX, strict=True):
@@ -314,11 +315,11 @@ def labels(params):
     return {module: "train" if "1" in module else "freeze" for module in params}
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@each([*SOME, "muonpower"], METHODS)
 def test_a_frozen_layer_keeps_its_bits_and_has_no_state_and_the_other_trains_as_alone(name):
     loss, params = two_layers(*HAIKU)
     first, second = params
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].make()
     partial = optax.partition({"train": tx, "freeze": optax.set_to_zero()}, labels)
     trained, state = by_hand(partial, loss, params)
     assert_same_bits(trained[first], params[first])
@@ -343,9 +344,9 @@ def equinox_loss(mlp):
     return jnp.mean((jax.vmap(mlp)(X) - 1.0) ** 2)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@each([*SOME, "muonpower"], METHODS)
 def test_equinox_takes_the_steps_of_optax_by_hand(name):
-    tx = OPTIMIZERS[name].make()
+    tx = CASES[name].make()
     mlp = eqx.nn.MLP(3, 2, 4, depth=1, key=jax.random.key(0))
     arrays, static = eqx.partition(mlp, eqx.is_inexact_array)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gradpow import theory
-from tests.references import powered
+from tests.contract.exact import powered
 
 ROUNDING = 1e-12  # of a few hundred float64 operations
 

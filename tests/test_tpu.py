@@ -9,6 +9,7 @@ from benchmarks import pods, trees
 from benchmarks.methods import ELEMENTWISE, METHODS, in_pipeline
 from examples.pretrain import absent
 from gradpow import metrics
+from tests.contract.cases import each
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ FORMS = {"alone": lambda make: make(1e-3), "in a pipeline": in_pipeline}
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@each(["s3, p=3"], ELEMENTWISE)
 def test_a_step_is_one_pass_over_each_leaf_without_temporaries_or_collectives(name, form, mesh):
     step = pods.measure(FORMS[form](ELEMENTWISE[name]), two_layers(mesh), mesh)
     assert step.leaves == 21
@@ -51,6 +52,7 @@ def test_a_step_is_one_pass_over_each_leaf_without_temporaries_or_collectives(na
     assert step.donated == pytest.approx(4 * step.parameters + step.state, rel=1e-3)
 
 
+@pytest.mark.hunt
 # Leaves that shared a traced function, not inlined, exchanged their parts here and nowhere else.
 @pytest.mark.parametrize("name", ["adampower", "s3, p=3"])
 def test_leaves_of_one_shape_exchange_nothing_on_tpu7x(name, mesh):
@@ -81,7 +83,7 @@ SUMS = {
 }
 
 
-@pytest.mark.parametrize("name", SUMS)
+@each(["cautious_adam"], SUMS)
 def test_a_sum_costs_a_second_pass_and_one_all_reduce_of_scalars(name, mesh):
     tx, bytes_per_parameter, mask, scalars = SUMS[name]
     step = pods.measure(tx, trees.huge(mesh), mesh)
@@ -93,6 +95,7 @@ def test_a_sum_costs_a_second_pass_and_one_all_reduce_of_scalars(name, mesh):
     assert (step.cost.collectives, step.cost.exchanged) == (1, 4 * scalars)
 
 
+@pytest.mark.hunt
 def test_all_metrics_together_cost_one_pass_over_what_they_measure(mesh):
     watched = {
         name: getattr(metrics, name)

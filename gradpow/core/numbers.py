@@ -17,6 +17,7 @@ __all__ = [
     "Scalar",
     "check",
     "check_arrays",
+    "check_optional_rate",
     "check_order",
     "check_rate",
     "is_static",
@@ -108,14 +109,23 @@ def _check(rule: str, allowed: Range, name: str, value: Any) -> None:
 
 
 def check_rate(**arguments: Any) -> None:
-    """Checks rates, which may also be schedules, and None where nothing is wanted.
+    """Checks rates, which may also be schedules.
 
     Examples:
       >>> from gradpow.core import check_rate
-      >>> check_rate(learning_rate=lambda count: 1e-3, weight_decay=None)
+      >>> check_rate(learning_rate=lambda count: 1e-3, weight_decay=0.1)
     """
-    numbers = {k: v for k, v in arguments.items() if not callable(v) and v is not None}
-    check("finite and >= 0", **numbers)
+    check("finite and >= 0", **{k: v for k, v in arguments.items() if not callable(v)})
+
+
+def check_optional_rate(**arguments: Any) -> None:
+    """As :func:`check_rate`, for rates that may also be None, where nothing is wanted.
+
+    Examples:
+      >>> from gradpow.core import check_optional_rate
+      >>> check_optional_rate(weight_decay=None)
+    """
+    check_rate(**{k: v for k, v in arguments.items() if v is not None})
 
 
 def check_order(**arguments: Any) -> None:

@@ -9,6 +9,6 @@ from ._optimizers import decay_mask as decay_mask
 from ._optimizers import make_schedule as make_schedule
 from ._preset import Preset as Preset
 from ._preset import get as get
+from ._recipe import Recipe as Recipe
+from ._recipe import Setting as Setting
 from ._settings import SETTINGS as SETTINGS
-from ._settings import Recipe as Recipe
-from ._settings import Setting as Setting

@@ -9,7 +9,8 @@ import optax
 from gradpow.core import check, nearest
 
 from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
-from ._settings import SETTINGS, Recipe, Setting
+from ._recipe import Recipe, Setting
+from ._settings import SETTINGS
 
 _SCHEDULES = {
     "cosine": "cosine to {:g} of the peak",

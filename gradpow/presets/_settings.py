@@ -8,80 +8,8 @@ import dataclasses
 import math
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """What a paper prints for one optimizer.
-
-    Args:
-      learning_rate: at its peak.
-      weight_decay: times the learning rate, but for Adam and SGD, whose gradients it enters.
-      hyper: the hyper-parameters that differ from those in :data:`gradpow.presets.OPTIMIZERS`.
-      clip: largest global norm of the gradient, 0 for no clipping; None for the setting's.
-      note: what is to be known of these numbers, such as "as printed".
-    """
-
-    learning_rate: float
-    weight_decay: float
-    hyper: dict[str, float] = dataclasses.field(default_factory=dict)
-    clip: float | None = None
-    note: str = ""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Setting:
-    """A paper's training run: model, batch, length and schedule, and a recipe an optimizer.
-
-    Args:
-      model: the model and what it was trained on.
-      source: where the paper says so, and what is assumed.
-      batch_size: sequences or images a step.
-      sequence_length: tokens a sequence; None for images.
-      steps: in all; None for 20 tokens a parameter.
-      warmup: steps of linear warm-up from 0.
-      schedule: "cosine", "linear", "constant" or "wsd", as :func:`gradpow.presets.make_schedule`
-        has them.
-      final_fraction: the last learning rate over the peak, for all schedules but constant.
-      clip: largest global norm of the gradient; 0 for no clipping.
-      recipes: by the optimizer's name.
-    """
-
-    model: str
-    source: str
-    batch_size: int
-    sequence_length: int | None
-    steps: int | None
-    warmup: int = 0
-    schedule: str = "cosine"
-    final_fraction: float = 0.1
-    clip: float = 1.0
-    recipes: dict[str, Recipe]
-
-    def recipe_for(self, optimizer: str) -> Recipe:
-        """The paper's recipe, or AdamW's rate and decay where it did not try the optimizer.
-
-        Args:
-          optimizer: by its name in :data:`gradpow.presets.OPTIMIZERS`.
-
-        Returns:
-          A :class:`gradpow.presets.Recipe`, whose note says whether the numbers are AdamW's.
-
-        Raises:
-          ValueError: if the setting has neither.
-        """
-        if optimizer in self.recipes:
-            return self.recipes[optimizer]
-        if "adamw" not in self.recipes:
-            raise ValueError(
-                f"for {self.model} the paper has neither {optimizer} nor AdamW, whose rate would "
-                f"stand in: take {', '.join(self.recipes)}"
-            )
-        adamw = self.recipes["adamw"]
-        return Recipe(
-            adamw.learning_rate,
-            adamw.weight_decay,
-            note=f"this paper did not try {optimizer}: rate and decay are AdamW's, set your own",
-        )
+from ._recipe import Recipe, Setting
+from ._vision import GRADPOWER_CIFAR, S3_RECIPES, STACEY_CIFAR, STACEY_IMAGENET, WRN, s3_imagenet
 
 
 def _gradpower(model: str, rate: float, **changes: Any) -> Setting:
@@ -172,102 +100,6 @@ _S3 = Setting(
     },
 )
 
-_B2 = {"b2": 0.999}
-_NESTEROV = {"nesterov": 1.0}
-_CIFAR_EPOCH = math.ceil(50_000 / 128)
-_IMAGENET = 1_281_167  # training images
-_STACEY_CIFAR = Setting(
-    model="ResNet-18 on CIFAR",
-    source=(
-        "STACEY, Table 5: 200 epochs; the schedule, cosine to 0, and no clipping are assumed, and "
-        "eps is Table 6's"
-    ),
-    batch_size=128,
-    sequence_length=None,
-    steps=200 * _CIFAR_EPOCH,
-    final_fraction=0.0,
-    clip=0.0,
-    recipes={
-        "sgd": Recipe(0.02, 2e-4, _NESTEROV),
-        "adam": Recipe(1e-3, 5e-4, _B2),
-        "adamw": Recipe(1e-2, 5e-4, _B2),
-        "lion": Recipe(1e-3, 0.01, {"b1": 0.9, "b2": 0.99}),
-        "stacey_2p": Recipe(0.02, 0.4, {"mirror_p": 3.5}),
-        "stacey_pp": Recipe(0.1, 0.01, {"p": 2.0, "mirror_p": 2.0, "alpha": 0.1}),
-        "stacey": Recipe(0.1, 0.01, {"p": 2.0, "alpha": 0.1}),
-    },
-)
-_STACEY_IMAGENET = Setting(
-    model="ResNet-50 on ImageNet",
-    source=(
-        "STACEY, Table 6 and Section 5.2: 90 epochs, momentum kept in bfloat16; that the cosine "
-        "ends at 0, no clipping and SGD's momentum of 0.9 are assumed"
-    ),
-    batch_size=256,
-    sequence_length=None,
-    steps=90 * math.ceil(_IMAGENET / 256),
-    warmup=10_000,
-    final_fraction=0.0,
-    clip=0.0,
-    recipes={
-        "sgd": Recipe(0.01, 5e-4, _NESTEROV),
-        "stacey_2p": Recipe(0.01, 5e-4, {"mirror_p": 2.2}),
-        "stacey_pp": Recipe(0.01, 5e-4, {"alpha": 0.1}),
-        "stacey": Recipe(0.01, 5e-4),
-    },
-)
-_GRADPOWER_CIFAR = dataclasses.replace(
-    _STACEY_CIFAR,
-    model="ResNet-34 on CIFAR-10",
-    source=(
-        "GradPower, Section 3.5 and Appendix B.3: Adam and cosine; b2, the decay and 200 epochs "
-        "are STACEY's for ResNet-18"
-    ),
-    recipes={
-        "adamw": Recipe(2.5e-4, 5e-4, _B2),
-        "adampower": Recipe(2.5e-4, 5e-4, {"p": 0.8, **_B2}),  # the best at 128
-    },
-)
-_S3_RECIPES = {
-    "adamw": Recipe(3e-3, 0.1, _B2),
-    "lion": Recipe(1e-3, 0.3, {"b1": 0.9, "b2": 0.99}),
-    "s3": Recipe(6e-3, 0.05),
-}
-
-
-def _s3_imagenet(model: str, batch_size: int, recipes: dict[str, Recipe], assumed: str) -> Setting:
-    epoch = math.ceil(_IMAGENET / batch_size)
-    return Setting(
-        model=f"{model} on ImageNet",
-        source=f"S3, appendix F: 30 epochs of warm-up, cosine to 0; {assumed}",
-        batch_size=batch_size,
-        sequence_length=None,
-        steps=150 * epoch,
-        warmup=30 * epoch,
-        final_fraction=0.0,
-        clip=0.0,
-        recipes=recipes,
-    )
-
-
-_WRN = Setting(
-    model="WideResNet-50-2 on CIFAR-10",
-    source="AMS/Grams, Table 4: 10 epochs; that the rate ends at 0 is assumed",
-    batch_size=128,
-    sequence_length=None,
-    steps=10 * _CIFAR_EPOCH,
-    warmup=100,
-    schedule="linear",
-    final_fraction=0.0,
-    recipes={
-        **dict.fromkeys(
-            ("adamw", "ams", "grams", "cautious_adam"),
-            Recipe(2e-3, 0.0, {"b2": 0.999, "eps": 1e-6}),
-        ),
-        **dict.fromkeys(("lion", "cautious_lion"), Recipe(2e-4, 0.0, {"b1": 0.9, "b2": 0.99})),
-    },
-)
-
 SETTINGS: dict[str, Setting] = {
     "llama-66m": _gradpower("LLaMA 66M on C4", 1e-3),
     "llama-0.2b": _gradpower("LLaMA 0.2B on C4", 1e-3),
@@ -314,22 +146,22 @@ SETTINGS: dict[str, Setting] = {
         sequence_length=4096,
         batch_size=1024,
     ),
-    "resnet18": _STACEY_CIFAR,
-    "resnet34": _GRADPOWER_CIFAR,
-    "resnet50-s3": _s3_imagenet(
+    "resnet18": STACEY_CIFAR,
+    "resnet34": GRADPOWER_CIFAR,
+    "resnet50-s3": s3_imagenet(
         "ResNet-50",
         1024,
         # SGD's decay is the default of the reference code that the paper uses.
-        {"sgd": Recipe(0.3, 1e-4), **_S3_RECIPES},
+        {"sgd": Recipe(0.3, 1e-4), **S3_RECIPES},
         "150 epochs, which it says of ViT-B/16, and decays are assumed",
     ),
-    "resnet50-stacey": _STACEY_IMAGENET,
-    "wrn50-2": _WRN,
-    "vit-b16": _s3_imagenet(
-        "ViT-B/16", 4096, _S3_RECIPES, "150 epochs (Section VI-E); decays are assumed"
+    "resnet50-stacey": STACEY_IMAGENET,
+    "wrn50-2": WRN,
+    "vit-b16": s3_imagenet(
+        "ViT-B/16", 4096, S3_RECIPES, "150 epochs (Section VI-E); decays are assumed"
     ),
     "vae": dataclasses.replace(
-        _WRN,
+        WRN,
         model="a variational autoencoder on CIFAR-10",
         source=(
             "AMS/Grams, Section 6.1: 10 epochs, Grams' best of a grid, which the others get too; "

@@ -27,6 +27,8 @@ import numpy as np
 import optax
 import pytest
 
+from tests.contract.trees import quick_jit
+
 STEPS = 200
 SHAPES = {"scalar": (), "vector": (29,), "matrix": (7, 9), "cube": (2, 3, 5)}
 # Two to three shapes in each type: compiling a leaf costs as much as all else.
@@ -41,6 +43,31 @@ def rate(count):
 
 def decay(count):
     return 0.125 * (1 + count / 128)
+
+
+CONSTANT = {"learning_rate": 0.01, "weight_decay": 0.1}
+SCHEDULED = {"learning_rate": rate, "weight_decay": decay}
+# 1 - b2**t cancels at b2 = 0.999, see `bias_correction`; 0.95 keeps the tests sharp.
+ADAM = {"b1": 0.9, "b2": 0.95}
+
+
+def settings(numbers: dict[str, dict[str, Any]]) -> Any:
+    """Marks a test to run with each of the numbers, by their names."""
+    return pytest.mark.parametrize("numbers", numbers.values(), ids=numbers)
+
+
+def powered(x: Any, p: float) -> Any:
+    """sign(x)|x|^p."""
+    return np.sign(x) * np.abs(x) ** p
+
+
+def counts(theta0: np.ndarray) -> np.ndarray:
+    return np.arange(1, STEPS + 1).reshape(-1, *(1,) * theta0.ndim)
+
+
+def bias_correction(eps: float, theta0: Any, expected: Any, numbers: dict[str, Any]) -> Any:
+    """optax rounds b2**t before it takes 1 - b2**t, which is 0.001 at the first step."""
+    return eps / (1 - numbers["b2"] ** counts(theta0)) * np.abs(expected)
 
 
 def at(rate: Any, t: int) -> float:
@@ -60,7 +87,7 @@ def assert_steps_of_loop(
     dtype: Any,
     *,
     float32: float = 1e-5,
-    floor: Callable[..., Any] = lambda eps, theta0, expected, numbers: 0.0,
+    rounding: Callable[..., Any] = lambda eps, theta0, expected, numbers: 0.0,
     other: dict[str, Any] | None = None,
     **numbers: Any,
 ) -> None:
@@ -73,7 +100,8 @@ def assert_steps_of_loop(
       loop: as above.
       dtype: of parameters and gradients.
       float32: the tolerance in float32, if it must be another.
-      floor: what is allowed beside it, of machine epsilon, theta_0, the loop's steps, the numbers.
+      rounding: what is allowed beside it, of machine epsilon, theta_0, the loop's steps and the
+        numbers.
       other: what the factory takes beside the numbers.
       **numbers: of both.
     """
@@ -94,7 +122,7 @@ def assert_steps_of_loop(
         if "weight_decay" in numbers and not DECAYED[leaf]:
             kept = {**numbers, "weight_decay": 0.0}
         expected = loop(theta0, gradients, **kept)
-        allowed = floor(np.finfo(dtype).eps, theta0, expected, kept)
+        allowed = rounding(np.finfo(dtype).eps, theta0, expected, kept)
         assert_same_steps(actual[leaf], expected, tolerance, allowed)
 
 
@@ -103,10 +131,18 @@ def updates_on_problems(make: Callable[[], optax.GradientTransformation], dtype:
     theta0, gradients = (
         {leaf: jnp.asarray(problem(leaf)[i], dtype) for leaf in LEAVES[dtype]} for i in (0, 1)
     )
-    return jax.device_get(updates_of(make(), theta0, gradients))
+    # As users compile it; the rounding of float64 is no matter of the compiler's optimisations.
+    jit = jax.jit if dtype is np.float32 else quick_jit
+    return jax.device_get(updates_of(make(), theta0, gradients, jit=jit))
 
 
-def updates_of(tx: optax.GradientTransformation, params: Any, grads: Any, **extra_args: Any) -> Any:
+def updates_of(
+    tx: optax.GradientTransformation,
+    params: Any,
+    grads: Any,
+    jit: Any = quick_jit,
+    **extra_args: Any,
+) -> Any:
     """What tx emits at each step; they are applied to the params, and compiled as one loop."""
     tx = optax.with_extra_args_support(tx)
 
@@ -118,7 +154,7 @@ def updates_of(tx: optax.GradientTransformation, params: Any, grads: Any, **extr
     def run(params, grads):
         return jax.lax.scan(step, (params, tx.init(params)), grads)[1]
 
-    return jax.jit(run)(params, grads)
+    return jit(run)(params, grads)
 
 
 def assert_same_steps(actual: Any, expected: Any, tolerance: float, floor: Any = 0.0) -> None:

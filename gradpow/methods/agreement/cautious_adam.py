@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_rate, product
+from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, product
 from gradpow.transforms import decay_stepped_weights, momentum_scaling
 
 __all__ = ["cautious_adam"]
@@ -52,7 +52,8 @@ def cautious_adam(
     """
     check("in [0, 1)", b1=b1, b2=b2)
     check("finite and >= 0", eps=eps, eps_root=eps_root)
-    check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    check_rate(learning_rate=learning_rate)
+    check_optional_rate(weight_decay=weight_decay)
     return chain(
         optax.scale_by_adam(b1, b2, eps, eps_root),
         momentum_scaling(negative_scale=0.0, zero_scale=0.0, floor=floor),

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, chain, check_rate, product
+from gradpow.core import Scalar, chain, check_optional_rate, check_rate, product
 from gradpow.transforms import (
     decay_stepped_weights,
     interpolated_momentum,
@@ -56,7 +56,8 @@ def cautious_lion(
     References:
       Liang et al. (2024), Algorithm 1; Chen et al. (2023), Algorithm 2.
     """
-    check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    check_rate(learning_rate=learning_rate)
+    check_optional_rate(weight_decay=weight_decay)
     return chain(
         interpolated_momentum(b1, b2),
         lp_steepest(jnp.inf),  # the sign

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check_rate
+from gradpow.core import Scalar, chain, check_optional_rate, check_rate
 from gradpow.transforms import decay_weights, nesterov_pmoment, p_norm_scale
 
 __all__ = ["s3"]
@@ -50,7 +50,8 @@ def s3(
     References:
       Peng et al. (2025), Algorithm 1.
     """
-    check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    check_rate(learning_rate=learning_rate)
+    check_optional_rate(weight_decay=weight_decay)
     return chain(
         nesterov_pmoment(b),
         p_norm_scale(b, p, eps=eps),

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_rate, product
+from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, product
 from gradpow.transforms import (
     decay_weights,
     interpolated_momentum,
@@ -70,7 +70,8 @@ def stacey(
       Luo et al. (2025), Algorithms 2, 3 and 4, Appendix D.
     """
     check("in [2, inf)", mirror_p=mirror_p)
-    check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    check_rate(learning_rate=learning_rate)
+    check_optional_rate(weight_decay=weight_decay)
     return chain(
         interpolated_momentum(b1, b2),
         linear_coupling(

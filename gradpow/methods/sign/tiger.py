@@ -5,7 +5,15 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_rate, map_with_names, parameter_kind
+from gradpow.core import (
+    Scalar,
+    chain,
+    check,
+    check_optional_rate,
+    check_rate,
+    map_with_names,
+    parameter_kind,
+)
 from gradpow.transforms import decay_weights, parameter_rms_scale
 
 __all__ = ["tiger"]
@@ -53,7 +61,8 @@ def tiger(
       Su (2023), ``tiger.py``.
     """
     check("in [0, 1)", b=b)
-    check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    check_rate(learning_rate=learning_rate)
+    check_optional_rate(weight_decay=weight_decay)
 
     def relative(rows: bool) -> optax.GradientTransformation:
         return optax.chain(decay_weights(weight_decay, mask), parameter_rms_scale(rows, min_scale))

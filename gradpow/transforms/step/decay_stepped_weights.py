@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import check_rate, require_params
+from gradpow.core import check_optional_rate, require_params
 
 __all__ = ["DecaySteppedWeightsState", "decay_stepped_weights"]
 
@@ -50,7 +50,7 @@ def decay_stepped_weights(
     References:
       AMS authors (2025), Algorithm 1, line 16, and Algorithm 2.
     """
-    check_rate(rate=rate)
+    check_optional_rate(rate=rate)
     if rate is None:
         return optax.identity()
     schedule = rate if callable(rate) else optax.constant_schedule(rate)

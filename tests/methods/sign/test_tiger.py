@@ -2,11 +2,10 @@
 
 import numpy as np
 import optax
-import pytest
 
 import gradpow
 from tests.contract.case import Case
-from tests.contract.exact import assert_steps_of_loop, at, decay, in_both_types, rate
+from tests.contract.exact import SCHEDULED, assert_steps_of_loop, at, in_both_types, settings
 
 # As the problems' leaves are named: one of each kind, and of matrices two.
 KINDS = {"scalar": "vector", "vector": "vector", "matrix": "matrix", "cube": "embedding"}
@@ -33,13 +32,11 @@ def loop(theta0, gradients, learning_rate, b=0.965, weight_decay=0.01, min_scale
 
 
 @in_both_types
-@pytest.mark.parametrize(
-    "numbers",
-    [
-        {"learning_rate": 0.01},
-        {"learning_rate": rate, "weight_decay": decay, "b": 0.8, "min_scale": 0.75},
-    ],
-    ids=["constant", "scheduled"],
+@settings(
+    {
+        "constant": {"learning_rate": 0.01},
+        "scheduled": {**SCHEDULED, "b": 0.8, "min_scale": 0.75},
+    }
 )
 def test_steps_are_those_of_the_loop(numbers, dtype):
     assert_steps_of_loop(gradpow.tiger, loop, dtype, other={"kind": KINDS.get}, **numbers)
