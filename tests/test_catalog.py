@@ -179,9 +179,9 @@ def test_find_goes_by_family_needs_and_text():
 
 
 def test_find_names_what_there_is():
-    with pytest.raises(ValueError, match="family is one of .*sign.*, not 'signs'"):
+    with pytest.raises(ValueError, match=r"family is one of .*sign.*, not 'signs'"):
         gradpow.find(family="signs")
-    with pytest.raises(ValueError, match="needs is one of .*params.*, not 'parameters'"):
+    with pytest.raises(ValueError, match=r"needs is one of .*params.*, not 'parameters'"):
         gradpow.find(needs="parameters")
 
 
