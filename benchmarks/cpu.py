@@ -1,6 +1,6 @@
 """What each optimizer's step takes on this machine, beside optax's and PyTorch's AdamW.
 
-    pip install -e ".[pretrain]"               # and ".[torch]" for PyTorch beside them
+    pip install -e ".[pretrain]"               # and ".[oracles]" for PyTorch beside them
     python -m benchmarks.cpu                   # 25 million parameters in one leaf
     python -m benchmarks.cpu --sizes 1e6 25e6 100e6 --trees one-leaf transformer 2000-leaves
 
