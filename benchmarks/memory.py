@@ -3,12 +3,11 @@
 python -m benchmarks.memory
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 import gradpow
+from gradpow import core
 
 from .methods import METHODS, Make
 
@@ -21,12 +20,9 @@ SETTINGS = {
 
 
 def state_bytes(make: Make, setting: str) -> float:
-    """Of arrays; counters are not counted."""
     dtype, wrap = SETTINGS[setting]
     params = {"matrix": jax.ShapeDtypeStruct((SIZE, SIZE), dtype)}
-    state: Any = jax.eval_shape(wrap(make(1e-3)).init, params)
-    arrays = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim]
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in arrays) / SIZE**2
+    return core.state_bytes(wrap(make(1e-3)), params)
 
 
 def table() -> str:

@@ -1,9 +1,9 @@
 """Does a p that follows the measured noise beat a fixed p? AdamPower over batch sizes.
 
 Trains a nano language model and a small ResNet on handwritten digits at three batch sizes, with p
-fixed from 0.8 to 1.4 and with `gradpow.transforms.adaptive_sign_power`, all from the same weights
-on the same batches, at the rate that is best for AdamW there. Writes the results, a picture and a
-table; about 20 minutes on two CPU cores.
+fixed from 0.8 to 1.4 and with the link beside this file, all from the same weights on the same
+batches, at the rate that is best for AdamW there. Writes the results, a picture and a table; about
+20 minutes on two CPU cores.
 
     pip install -e ".[pretrain,examples]"
     python -m examples.adaptive_power
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
@@ -28,9 +29,9 @@ from rich.console import Console
 
 import gradpow
 from gradpow.presets import OPTIMIZERS
-from gradpow.transforms import adaptive_sign_power
 
 from . import problems, statistics, sweep, tuning
+from .adaptive_sign_power import adaptive_sign_power
 from .pretrain import cli, runs
 from .pretrain.errors import shown_in_one_line
 from .pretrain.files import write_whole
@@ -38,7 +39,7 @@ from .pretrain.step import init_state, make_step
 from .progress import progress_bar
 from .style import clean
 
-ADAM = OPTIMIZERS["adamw"].hyper
+ADAMW = OPTIMIZERS["adamw"]
 KEPT = Path(__file__).parent / "adaptive_power.json"
 POWERS = (0.8, 1.0, 1.2, 1.4)  # the adaptive one moves between the ends
 SETTINGS: dict[str, list[tuple[Callable[[], sweep.Problem], int]]] = {  # problems and their steps
@@ -71,9 +72,9 @@ class Options:
 
 def adaptive(rate: Any, weight_decay: Any, mask: Any) -> optax.GradientTransformation:
     """AdamPower with the measured power in place of the fixed one."""
-    adamw = OPTIMIZERS["adamw"].factory(rate, weight_decay=weight_decay, mask=mask, **ADAM)
-    power = adaptive_sign_power(p=1.2, low=min(POWERS), high=max(POWERS), eps=ADAM["eps"])
-    return gradpow.chain(power, gradpow.chain(adamw))
+    low, high, eps = min(POWERS), max(POWERS), ADAMW.hyper["eps"]
+    adamw = ADAMW.make(rate, weight_decay=weight_decay, mask=mask)
+    return gradpow.chain(adaptive_sign_power(1.2, low, high, eps=eps), adamw)
 
 
 def powers_of_a_run(problem: sweep.Problem, rate: float, steps: int) -> tuple[list, list]:
@@ -85,8 +86,8 @@ def powers_of_a_run(problem: sweep.Problem, rate: float, steps: int) -> tuple[li
 
     def look(state, batch):
         state = step(state, batch)[0]
-        ratio = gradpow.metrics.noise_to_signal(state.opt_state)
-        return state, (optax.tree.get(state.opt_state, "p"), ratio)
+        p, *noise = (optax.tree.get(state.opt_state, key) for key in ("p", "variance", "signal"))
+        return state, (p, jnp.sqrt(noise[0] / noise[1]))
 
     state = init_state(problem.init(jax.random.key(0)), optimizer)
     _, seen = jax.lax.scan(look, state, problem.batches(0, steps))
@@ -108,7 +109,7 @@ def compare(
         return [run.measured["loss"][-1] for run in runs]
 
     moves = 0 if options.smoke else 3
-    tuned, _ = tuning.tune(training("adamw"), tuning.GRIDS["adamw"], (1000, 1001), moves, report)
+    tuned, _ = tuning.tune(training("adamw"), tuning.grid("adamw"), (1000, 1001), moves, report)
     rate = tuning.best_rate(tuned)
     fixed = training("adampower")
     losses = {f"{p:g}": losses_of(fixed, f"p = {p:g}", rate=rate, p=p) for p in POWERS}
@@ -136,7 +137,8 @@ def table(records: list[dict[str, Any]]) -> str:
     """Markdown: mean losses, and the adaptive p's difference to the best fixed one and to 1.2."""
     rows = [
         "| | batch | " + " | ".join(f"p = {p:g}" for p in POWERS)
-        + " | adaptive | its last p | noise to signal | less the best fixed | less p = 1.2 |",
+        + " | adaptive | its last p | noise to signal | difference to the best fixed"
+        " | difference to p = 1.2 |",
         "|---|---|" + "---|" * (len(POWERS) + 5),
     ]  # fmt: skip
     for r in records:

@@ -1,4 +1,4 @@
-"""A sign power that chooses p while training, by GradPower's Section 4.1 (the link is ours)."""
+"""A sign power that chooses p while training, after Wang et al. (2025), Section 4.1; ours."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from .._check import check, check_order
-from .._noise import size, sum_of_squares, variance_and_signal
-from .._numerics import Scalar, signed_power
+from gradpow.core import (
+    Scalar,
+    check,
+    check_order,
+    signed_power,
+    size,
+    sum_of_squares,
+    variance_and_signal,
+)
 
 
 class AdaptiveSignPowerState(NamedTuple):
@@ -50,9 +56,9 @@ def adaptive_sign_power(
     where eps is negligible it is simply ``high``; below a noise-to-signal ratio of about 1 it is
     ``low``. The paper proposes p by batch size and leaves more to later work; measuring the noise
     so, one p for all tensors, its bounds and its smoothing are ours.
-    **It beat no well chosen fixed p** in our runs, whose losses are on the site's GradPower page.
+    **It beat no well chosen fixed p** in our runs (``python -m examples.adaptive_power --table``).
 
-    Chain it where :func:`sign_power` stood, before a nested chain::
+    Chain it where ``sign_power`` stood, before a nested chain::
 
         gradpow.chain(adaptive_sign_power(), gradpow.chain(optax.adamw(1e-3, b2=0.95)))
 
@@ -67,16 +73,9 @@ def adaptive_sign_power(
       b: the weight of the past in m, s and p, in [0, 1).
       eps: that of the optimizer that follows, >= 0.
 
-    Returns:
-      An :class:`optax.GradientTransformation`.
-
-    Raises:
-      ValueError: if an argument lies outside its range.
-      TypeError: if an argument is no number.
-
     Examples:
       >>> import gradpow, jax, jax.numpy as jnp
-      >>> from gradpow.transforms import adaptive_sign_power
+      >>> from examples.adaptive_sign_power import adaptive_sign_power
       >>> tx = gradpow.chain(adaptive_sign_power(b=0.9))
       >>> state = tx.init(jnp.zeros(100))
       >>> for step in range(50):
@@ -86,8 +85,7 @@ def adaptive_sign_power(
       1.2 1.2
 
     References:
-      `GradPower: Powering Gradients for Faster Language Model Pre-Training`, Section 4.1,
-      Propositions 4.2 and 4.3, Appendix C.2.
+      Wang et al. (2025), Section 4.1, Propositions 4.2 and 4.3, Appendix C.2.
     """
     check("finite and > 0", p=p, low=low, high=high)
     check_order(low=low, p=p, high=high)

@@ -26,11 +26,16 @@ from .comparison import Result
 from .pretrain import cli, runs
 from .pretrain.errors import UserError, shown_in_one_line
 from .pretrain.files import write_whole
+from .pretrain.optimizers import require_known
 from .progress import progress_bar
-from .tuning import GRIDS
+from .tuning import ADAMW, GRIDS
 
 MODELS = ("llama-nano", "qwen2moe-nano", "gpt2-nano")
-QUICK = ("adamw", "adampower", "s3", "stacey", "grams")
+# What is compared unless told otherwise; any other method can be.
+SHOWN = (
+    "adamw", "adampower", "s3", "stacey", "grams", "cautious_adam", "lion", "muon", "muonpower",
+)  # fmt: skip
+QUICK = SHOWN[:5]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +44,9 @@ class Config:
 
     model: str = "llama-nano"
     """llama-nano, qwen2moe-nano or gpt2-nano."""
-    optimizers: tuple[str, ...] = tuple(GRIDS)
-    """Which to train. Differences are taken to adamw, if it is among them."""
+    optimizers: tuple[str, ...] = SHOWN
+    """Which to train, as `python -m gradpow` names them. Differences are taken to adamw, if it is
+    among them."""
     steps: int = 250
     """Training steps of each run."""
     batch_size: int = 8
@@ -70,8 +76,7 @@ def parse(arguments: list[str] | None) -> Config:
     if config.model not in MODELS:
         raise UserError(f"--model takes {', '.join(MODELS)}, not {config.model}")
     for name in config.optimizers or ("nothing",):
-        if name not in GRIDS:
-            raise UserError(f"--optimizers takes {', '.join(GRIDS)}, not {name}")
+        require_known("--optimizers", name)
     for key, least in {
         "steps": 2,
         "batch_size": 1,
@@ -149,7 +154,7 @@ def describe(config: Config, problem: sweep.Problem) -> dict[str, Any]:
     return {
         **problem.about,
         **{key: getattr(config, key) for key in keys},
-        "grids": {name: list(grid) for name, grid in GRIDS.items()},
+        "grids": {name: list(grid) for name, grid in {"default": ADAMW, **GRIDS}.items()},
         "versions": runs.versions(),
         "machine": runs.machine(),
     }

@@ -14,10 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
+from gradpow.core import state_bytes
+
 from . import style
 from .statistics import effect
-from .sweep import Make, Problem, Run, Sweep, count_spikes
-from .tuning import GRIDS, best_rate, recipe, tune
+from .sweep import Problem, Run, Sweep, count_spikes
+from .tuning import best_rate, grid, recipe, tune
 
 EVALUATIONS = 10
 
@@ -73,10 +75,11 @@ def run(
     """Chooses the rate on `tune_seeds` and trains with it on `seeds`."""
     every = max(1, steps // EVALUATIONS)
     sweep = Sweep(problem, recipe(optimizer, steps), steps=steps, every=every)
-    tuned, moved = tune(sweep, GRIDS[optimizer], tune_seeds, moves, report)
+    tuned, moved = tune(sweep, grid(optimizer), tune_seeds, moves, report)
     best = best_rate(tuned)
     said = functools.partial(report, f"rate {best:g}, {len(seeds)} seeds")
     runs = sweep.run([({"rate": best}, seed) for seed in seeds], said)
+    params = jax.eval_shape(problem.init, jax.random.key(0))
     return Result(
         optimizer=optimizer,
         tuned=tuned,
@@ -85,16 +88,8 @@ def run(
         runs=runs,
         steps=[0, *(min(i + every, steps) for i in range(0, steps, every))],
         step_ms=statistics.median(sweep.step_ms[1:]),  # the first compiles
-        state_bytes=state_bytes(problem, sweep.make),
+        state_bytes=round(state_bytes(sweep.make(best)[0], params)),
     )
-
-
-def state_bytes(problem: Problem, make: Make) -> int:
-    """Of an optimizer, for each parameter."""
-    params = jax.eval_shape(problem.init, jax.random.key(0))
-    state = jax.eval_shape(lambda rate, p: make(rate)[0].init(p), 1e-3, params)
-    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    return round(kept / sum(leaf.size for leaf in jax.tree.leaves(params)))
 
 
 def steps_to(result: Result, loss: float) -> float:
@@ -111,8 +106,8 @@ def table(results: Sequence[Result], problem: Problem) -> str:
     """In Markdown."""
     base = next((r for r in results if r.optimizer == "adamw"), None)
     lines = [
-        "| optimizer | best rate | validation loss | less AdamW's, 95% interval | steps to AdamW's "
-        "| spikes | a step, ms | state, bytes a parameter |",
+        "| optimizer | best rate | validation loss | difference to AdamW, 95% interval "
+        "| steps to AdamW's | spikes | a step, ms | state, bytes a parameter |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
@@ -121,9 +116,9 @@ def table(results: Sequence[Result], problem: Problem) -> str:
             difference = str(effect(result.final - base.final))
             when = steps_to(result, float(base.final.mean()))
             reached = f"{when:.0f}" if math.isfinite(when) else "not reached"
-        moved = f", moved {result.moves}x" if result.moves else ""
+        moved = f", {_moved(result.moves)}" if result.moves else ""
         lines.append(
-            f"| {style.LOOKS[result.optimizer].label} "
+            f"| {style.look(result.optimizer).label} "
             f"| {result.best:g}{'*' if result.at_edge else ''}{moved} "
             f"| {final.mean():.3f} ({final.min():.3f} - {final.max():.3f}) "
             f"| {difference} | {reached} | {sum(count_spikes(r.losses) for r in result.runs)} "
@@ -144,13 +139,17 @@ def table(results: Sequence[Result], problem: Problem) -> str:
     return "\n".join(lines)
 
 
+def _moved(moves: int) -> str:
+    return f"grid moved {({1: 'once', 2: 'twice'}).get(moves, f'{moves} times')}"
+
+
 def draw(results: Sequence[Result], path: Path, model: str) -> None:
     figure = Figure(figsize=(9, 4.5), dpi=200, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
     low = min(result.final.min() for result in results)
     high = max(result.curves[:, 2].max() for result in results)  # without the first fall
     for result in results:
-        look = style.LOOKS[result.optimizer]
+        look = style.look(result.optimizer)
         line = {"color": look.color, "ls": look.dash, "lw": 1.4}
         curves = result.curves
         left.plot(result.steps, curves.mean(axis=0), **line)
@@ -180,7 +179,7 @@ def _label_ends(axes: Axes, results: Sequence[Result], gap: float) -> None:
     """Each label at the end of its curve, or just above the label below."""
     height = -math.inf
     for result in sorted(results, key=lambda result: result.final.mean()):
-        look = style.LOOKS[result.optimizer]
+        look = style.look(result.optimizer)
         height = max(height + gap, result.final.mean())
         axes.annotate(
             look.label,

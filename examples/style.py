@@ -1,8 +1,11 @@
 """One label and one look for each optimizer, in every table and picture."""
 
+import zlib
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
+
+import gradpow
 
 
 class Look(NamedTuple):
@@ -11,20 +14,40 @@ class Look(NamedTuple):
     dash: str = "-"
 
 
-# Colours of Okabe and Ito's palette and Tol's, which colour-blind people can tell apart; dashed
-# lines are what people use already.
-LOOKS = {
-    "adamw": Look("AdamW", "#444444", "--"),
-    "adampower": Look("AdamPower", "#0072B2"),
-    "s3": Look("S3", "#D55E00"),
-    "stacey": Look("STACEY", "#009E73"),
-    "grams": Look("Grams", "#CC79A7"),
-    "cautious_adam": Look("Cautious Adam", "#E69F00"),
-    "cautious_lion": Look("Cautious Lion", "#56B4E9"),
-    "lion": Look("Lion", "#56B4E9", "--"),
-    "muon": Look("Muon", "#882255", "--"),
-    "muonpower": Look("MuonPower", "#882255"),
+# What stands beside each other in our pictures gets a colour that is far from the others', of Okabe
+# and Ito's palette and Tol's, which colour-blind people can tell apart. Dashed lines are what
+# people use already.
+_CHOSEN = {
+    "adamw": ("#444444", "--"),
+    "adam": ("#444444", "--"),
+    "sgd": ("#999999", "--"),
+    "lion": ("#56B4E9", "--"),
+    "muon": ("#882255", "--"),
+    "adampower": ("#0072B2", "-"),
+    "s3": ("#D55E00", "-"),
+    "stacey": ("#009E73", "-"),
+    "grams": ("#CC79A7", "-"),
+    "cautious_adam": ("#E69F00", "-"),
+    "cautious_lion": ("#56B4E9", "-"),
+    "muonpower": ("#882255", "-"),
 }
+# Of all others, by their names: Tol's "muted".
+_PALETTE = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#AA4499")
+# What the catalog does not have: the variants of `gradpow.presets`.
+_LABELS = {
+    "muon": "Muon",
+    "cautious_muon": "Cautious Muon",
+    "gradpower_lion": "GradPower(Lion)",
+    "stacey_pp": "STACEY(p,p)",
+    "stacey_2p": "STACEY(2,p)",
+}
+
+
+def look(name: str) -> Look:
+    """The method's title in the catalog, its chosen colour or one that its name decides."""
+    titles = {entry.name: entry.titles[0] for entry in gradpow.atlas()} | _LABELS
+    others = (_PALETTE[zlib.crc32(name.encode()) % len(_PALETTE)], "-")
+    return Look(titles.get(name, name), *_CHOSEN.get(name, others))
 
 
 def clean(axes: Axes) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import optax
 
-from gradpow.presets import decay_mask
+from gradpow.presets import Optimizer
 
 from .pretrain.optimizers import OPTIMIZERS, make_schedule
 from .pretrain.presets import NANO
@@ -15,19 +15,26 @@ from .sweep import Make, Sweep
 
 # Of a schedule, weight_decay=, mask= and hyper-parameters.
 Factory = Callable[..., optax.GradientTransformation]
-# The rates that each begins with: all equally many, by factors of about 3.
+# The rates that each begins with: all equally many, by factors of about 3. AdamW's serve most
+# methods, whose step is of the size of the rate, and a grid moves on where it has to.
+ADAMW = (1e-3, 3e-3, 1e-2)
 GRIDS: dict[str, tuple[float, ...]] = {
-    "adamw": (1e-3, 3e-3, 1e-2),
-    "adampower": (1e-3, 3e-3, 1e-2),
-    "s3": (3e-3, 1e-2, 3e-2),
-    "stacey": (3e-2, 1e-1, 3e-1),
+    "s3": (3e-3, 1e-2, 3e-2),  # its paper's rate is ten times AdamW's
+    # around their rates of the nano presets
     "grams": (3e-3, 1e-2, 3e-2),
-    "cautious_adam": (1e-3, 3e-3, 1e-2),
-    "lion": (1e-3, 3e-3, 1e-2),
     "muon": (3e-3, 1e-2, 3e-2),
     "muonpower": (3e-3, 1e-2, 3e-2),
+    # steps as large as the gradients, or a power of them
+    "sgd": (3e-2, 1e-1, 3e-1),
+    "stacey": (3e-2, 1e-1, 3e-1),
+    "stacey_pp": (1e-2, 3e-2, 1e-1),
+    "stacey_2p": (3e-1, 1e0, 3e0),
 }
 DECAY = 3e-4  # of weights a step at the peak rate, whatever the rate: AdamW's 0.1 at 0.003
+
+
+def grid(optimizer: str) -> tuple[float, ...]:
+    return GRIDS.get(optimizer, ADAMW)
 
 
 def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixed: Any) -> Make:
@@ -39,11 +46,7 @@ def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixe
       clip: largest norm of the gradient; 0 for no clipping.
       fixed: what the optimizer takes beside the runs' numbers.
     """
-    hyper = fixed
-    if isinstance(optimizer, str):
-        factory, hyper = OPTIMIZERS[optimizer].factory, {**OPTIMIZERS[optimizer].hyper, **fixed}
-    else:
-        factory = optimizer
+    chosen = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else Optimizer(optimizer)
 
     def make(rate, **numbers):
         schedule = make_schedule(
@@ -53,8 +56,8 @@ def recipe(optimizer: str | Factory, steps: int, clip: float = NANO.clip, **fixe
             warmup=steps * NANO.warmup // (NANO.steps or steps),
             final_fraction=NANO.final_fraction,
         )
-        tx = factory(schedule, weight_decay=DECAY / rate, mask=decay_mask, **{**hyper, **numbers})
-        return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx, schedule
+        tx = chosen.make(schedule, weight_decay=DECAY / rate, clip=clip, **{**fixed, **numbers})
+        return tx, schedule
 
     return make
 

@@ -1,7 +1,7 @@
 """The claims of AMS/Grams: Decoupling Sign and Magnitude with Adaptive Momentum Scaling."""
 
 from ..problems import images, language
-from ..tuning import GRIDS
+from ..tuning import grid
 from .lab import Lab
 
 NAMES = {1.0: "Adam", 0.5: "AMS(0.5)", 0.0: "cautious Adam", -0.5: "AMS(-0.5)", -1.0: "Grams"}
@@ -15,7 +15,7 @@ def ams_text(lab: Lab) -> None:
     """AMS on text: lambda 1, 0 and -1 at Adam's rate, and Grams against Lion."""
     text, steps = language(), 250
     ams = lab.sweep(text, "ams", steps)
-    rate = lab.tune("Adam", lab.sweep(text, "ams", steps, negative_scale=1.0), GRIDS["adamw"])
+    rate = lab.tune("Adam", lab.sweep(text, "ams", steps, negative_scale=1.0), grid("adamw"))
     arms = {
         scale: lab.train(_label(scale), ams, rate=rate, negative_scale=scale)
         for scale in (1.0, 0.0, -1.0)
@@ -47,7 +47,7 @@ def ams_images(lab: Lab) -> None:
     digits, steps = images("resnet10-digits"), 100
     ams = lab.sweep(digits, "ams", steps, b2=0.999)
     rate = lab.tune("Adam", lab.sweep(digits, "ams", steps, b2=0.999, negative_scale=1.0),
-                    GRIDS["adamw"])  # fmt: skip
+                    grid("adamw"))  # fmt: skip
     arms = {
         scale: lab.train(_label(scale), ams, rate=rate, negative_scale=scale) for scale in NAMES
     }

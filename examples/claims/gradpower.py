@@ -8,7 +8,7 @@ from gradpow.transforms import sign_power
 
 from ..problems import images, language
 from ..sweep import Problem
-from ..tuning import GRIDS
+from ..tuning import grid
 from .lab import Lab
 
 STEPS = 250
@@ -32,7 +32,7 @@ def adampower(lab: Lab) -> None:
     """AdamPower against AdamW at AdamW's rate, and with blockwise rates."""
     text = language()
     adam = lab.sweep(text, "adamw", STEPS)
-    rate = lab.tune("AdamW", adam, GRIDS["adamw"])
+    rate = lab.tune("AdamW", adam, grid("adamw"))
     adamw = lab.train("AdamW", adam, rate=rate)
     lower = lab.train("AdamW at 0.94 of the rate", adam, rate=0.94 * rate)
     power = lab.train("AdamPower", lab.sweep(text, "adampower", STEPS), rate=rate)
@@ -81,7 +81,7 @@ def adampower(lab: Lab) -> None:
 def muonpower(lab: Lab) -> None:
     """Muon on powered gradients, p from 0.8 to 1.4."""
     sweep = lab.sweep(language(), "muonpower", STEPS)
-    rate = lab.tune("Muon", lab.sweep(language(), "muon", STEPS), GRIDS["muon"])
+    rate = lab.tune("Muon", lab.sweep(language(), "muon", STEPS), grid("muon"))
     arms = {p: lab.train(f"Muon, p = {p:g}", sweep, rate=rate, p=p) for p in POWERS}
     lab.claim(
         "MuonPower with p = 1.2 ends below Muon",
@@ -107,7 +107,7 @@ def _batch_sizes(lab: Lab, small: tuple[Problem, int], large: tuple[Problem, int
     best, gain = [], []
     for problem, steps in (small, large):
         batch = problem.about["batch"]
-        rate = lab.tune(f"{batch}, AdamW", lab.sweep(problem, "adamw", steps), GRIDS["adamw"])
+        rate = lab.tune(f"{batch}, AdamW", lab.sweep(problem, "adamw", steps), grid("adamw"))
         sweep = lab.sweep(problem, "adampower", steps)
         ends = {p: lab.train(f"{batch}, p = {p:g}", sweep, rate=rate, p=p).loss for p in POWERS}
         best.append(np.array(POWERS)[np.argmin(list(ends.values()), axis=0)])

@@ -6,7 +6,7 @@ import gradpow
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
 
 from ..problems import images, language
-from ..tuning import GRIDS
+from ..tuning import grid
 from .lab import Lab
 
 STEPS = 250
@@ -47,7 +47,7 @@ def s3_rates(lab: Lab) -> None:
     text = language()
     adam, s3 = lab.sweep(text, "adamw", STEPS), lab.sweep(text, "s3", STEPS, clip=0.0)
     clipped = lab.sweep(text, _clipped_adamw, STEPS)
-    rate = lab.tune("AdamW", adam, GRIDS["adamw"])
+    rate = lab.tune("AdamW", adam, grid("adamw"))
     times = (1, 3, 10)
     adamw = {n: lab.train(f"AdamW at {n}x", adam, rate=n * rate) for n in times}
     ours = {n: lab.train(f"S3 at {n}x", s3, rate=n * rate) for n in times}
@@ -103,7 +103,7 @@ def s3_ablation(lab: Lab) -> None:
     """S3's parts on text: rate, equal averages, Nesterov, p."""
     text = language()
     adam = lab.sweep(text, "adamw", STEPS)
-    rate = lab.tune("AdamW", adam, GRIDS["adamw"])
+    rate = lab.tune("AdamW", adam, grid("adamw"))
     plain = lab.sweep(text, _without_nesterov, STEPS, clip=0.0)
     s3 = lab.sweep(text, "s3", STEPS, clip=0.0)
     same = {"b1": 0.95, "b2": 0.95, "p": 2.0}
@@ -139,7 +139,7 @@ def s3_ablation_images(lab: Lab) -> None:
     """S3's parts on images: rate, equal averages, Nesterov, p."""
     vit, steps = images("vit-digits"), 200
     adam = lab.sweep(vit, "adamw", steps, b2=0.999)
-    rate = lab.tune("AdamW", adam, GRIDS["adamw"])
+    rate = lab.tune("AdamW", adam, grid("adamw"))
     plain = lab.sweep(vit, _without_nesterov, steps, clip=0.0)
     pair = lab.sweep(vit, _two_averages, steps, clip=0.0)
     same, different = {"b1": 0.95, "b2": 0.95}, {"b1": 0.9, "b2": 0.999}

@@ -5,6 +5,7 @@ layers are stacked in one tensor, a norm's scale has two.
 """
 
 import functools
+import inspect
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from gradpow import presets
+from gradpow.core import nearest
 from gradpow.presets import Optimizer
 
 from .errors import UserError
@@ -48,11 +50,20 @@ def per_layer(tx: optax.GradientTransformation) -> optax.GradientTransformation:
 
 
 # Muon as it takes matrices here, in the layers by their names and stacked or not.
-OPTIMIZERS: dict[str, Optimizer] = presets.OPTIMIZERS | {
-    key: entry._replace(factory=functools.partial(entry.factory, hidden=hidden_matrices))
-    for key, entry in presets.OPTIMIZERS.items()
-    if "muon" in key
+OF_MATRICES: dict[str, Optimizer] = {
+    name: entry._replace(factory=functools.partial(entry.factory, hidden=hidden_matrices))
+    for name, entry in presets.OPTIMIZERS.items()
+    if "hidden" in inspect.signature(entry.factory).parameters
 }
+OPTIMIZERS = presets.OPTIMIZERS | OF_MATRICES
+
+
+def require_known(flag: str, name: str) -> None:
+    if name not in OPTIMIZERS:
+        raise UserError(
+            f"{flag} takes methods by the names that python -m gradpow prints, not {name}"
+            f"{nearest(name, OPTIMIZERS)}"
+        )
 
 
 def make_optimizer(
@@ -66,13 +77,13 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
     """Clipping by the global norm (0: none), and then the optimizer."""
     entry = OPTIMIZERS[optimizer]
+    if entry.normalises and stacked:
+        factory = entry.factory
+        entry = entry._replace(factory=lambda *rate, **more: per_layer(factory(*rate, **more)))
     try:
-        tx = entry.factory(schedule, weight_decay=weight_decay, mask=presets.decay_mask, **hyper)
+        return entry.make(schedule, weight_decay=weight_decay, clip=clip, **hyper)
     except (TypeError, ValueError) as error:
         raise UserError(f"--optimizer {optimizer}: {error}") from None
-    if entry.normalises and stacked:
-        tx = per_layer(tx)
-    return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx
 
 
 def make_schedule(

@@ -9,7 +9,7 @@ from gradpow.presets import Recipe
 from . import gpt2, llama, qwen2moe
 from .counts import count
 from .errors import UserError
-from .optimizers import OPTIMIZERS
+from .optimizers import require_known
 
 Shape = llama.LlamaShape | qwen2moe.Qwen2MoeShape | gpt2.Gpt2Shape
 SHAPES: dict[str, Shape] = {**llama.PRESETS, **qwen2moe.PRESETS, **gpt2.PRESETS}
@@ -36,7 +36,7 @@ def _paper(name: str, assumed: str = "", **ours: Any) -> Setting:
 
 
 # Each the best of a grid by factors of about 3, moved until the best is within it: 1,000 steps,
-# seed 0, validation loss. The decay keeps rate times decay at 3e-4.
+# seed 0, validation loss. The decay keeps rate times decay at 3e-4. All others get AdamW's.
 NANO_RATES = {
     "adamw": 3e-3, "adam": 3e-3, "sgd": 0.1, "lion": 3e-4, "muon": 1e-2, "adampower": 3e-3,
     "adagradpower": 3e-2, "sgdpower": 1e-2, "muonpower": 1e-2, "gradpower_lion": 3e-4, "s3": 3e-3,
@@ -94,6 +94,5 @@ def get_setting(preset: str) -> Setting:
 
 def get_recipe(preset: str, optimizer: str) -> Recipe:
     """The paper's recipe, or AdamW's rate and decay where the paper did not try the optimizer."""
-    if optimizer not in OPTIMIZERS:
-        raise UserError(f"--optimizer takes {', '.join(OPTIMIZERS)}, not {optimizer}")
+    require_known("--optimizer", optimizer)
     return get_setting(preset).recipe_for(optimizer)

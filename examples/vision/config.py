@@ -14,15 +14,12 @@ from ..pretrain import counts
 from ..pretrain.config import RunConfig
 from ..pretrain.data import Data
 from ..pretrain.errors import UserError
-from ..pretrain.optimizers import OPTIMIZERS
-from ..pretrain.presets import NANO_RATES, Recipe
+from ..pretrain.optimizers import OF_MATRICES, require_known
+from ..pretrain.presets import NANO, Recipe
 from ..pretrain.step import Losses
 from . import losses
 from .data import Images, check_fits, load, make
 from .presets import SETTINGS, SHAPES, Shape
-
-# Muon takes the matrices of language models, by their names.
-NAMES = tuple(name for name in OPTIMIZERS if "muon" not in name)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,10 +41,14 @@ class VisionConfig(RunConfig):
     def defaults(cls, preset: str, optimizer: str) -> "VisionConfig":
         if preset not in SHAPES:
             raise UserError(f"--preset takes {', '.join(SHAPES)}, not {preset}")
-        if optimizer not in NAMES:
-            raise UserError(f"--optimizer takes {', '.join(NAMES)}, not {optimizer}")
+        require_known("--optimizer", optimizer)
+        if optimizer in OF_MATRICES:
+            raise UserError(
+                f"--optimizer {optimizer} is for language models: it finds their matrices by name"
+            )
         setting = SETTINGS[preset]
-        recipe = setting.recipes.get(optimizer, Recipe(NANO_RATES[optimizer], 0.0))
+        rate = NANO.recipe_for(optimizer).learning_rate
+        recipe = setting.recipes.get(optimizer, Recipe(rate, 0.0))
         more = {"steps": setting.steps, "augment": setting.augment}
         return cls.of(preset, optimizer, SHAPES[preset], setting, recipe, **more)
 

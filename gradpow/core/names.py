@@ -1,9 +1,11 @@
-"""What the names of a model's parts tell of its parameters."""
+"""Names: what those of a model's parts tell of its parameters, and those that were meant."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from typing import Literal
 
-__all__ = ["EMBEDDING", "HEAD", "NORM", "parameter_kind"]
+__all__ = ["EMBEDDING", "HEAD", "NORM", "nearest", "parameter_kind"]
 
 # Regular expressions for lower-case paths. A head is a whole name (lm_head), lest
 # multi_head_attention be one.
@@ -29,3 +31,17 @@ def parameter_kind(path: str) -> Literal["embedding", "vector", "matrix"]:
     if re.search(f"{NORM}|(bias|scale|offset|beta|gamma|(^|/)b)$", name):
         return "vector"
     return "embedding" if re.search(EMBEDDING, name) else "matrix"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """For the error that nothing has this name: the names that come nearest, if any are near.
+
+    Examples:
+      >>> from gradpow.core import nearest
+      >>> nearest("tigre", ["tiger", "lion"]), nearest("sgd", ["lion"])
+      ('; the nearest is tiger', '')
+    """
+    near = difflib.get_close_matches(name, list(known), n=3)
+    if not near:
+        return ""
+    return f"; the nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}"

@@ -13,6 +13,7 @@ __all__ = [
     "require_like",
     "require_own_state",
     "size",
+    "state_bytes",
     "sum_of_squares",
 ]
 
@@ -59,6 +60,22 @@ def size(tree: Any) -> float:
       10.0
     """
     return float(max(optax.tree.size(tree), 1))
+
+
+def state_bytes(tx: optax.GradientTransformation, params: Any) -> float:
+    """Bytes that an optimizer keeps for each parameter, in arrays: counters are not counted.
+
+    Computed from shapes: ``params`` may be abstract, and nothing is allocated.
+
+    Examples:
+      >>> import jax, jax.numpy as jnp, optax
+      >>> from gradpow.core import state_bytes
+      >>> state_bytes(optax.adam(1e-3), {"w": jax.ShapeDtypeStruct((8, 8), jnp.float32)})
+      8.0
+    """
+    arrays = [x for x in jax.tree.leaves(jax.eval_shape(tx.init, params)) if x.ndim]
+    parameters = sum(x.size for x in jax.tree.leaves(params))
+    return sum(x.size * x.dtype.itemsize for x in arrays) / parameters
 
 
 def alike(tree: Any, other: Any) -> bool:

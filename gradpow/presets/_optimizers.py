@@ -1,22 +1,16 @@
 """Every optimizer by name, with its paper's hyper-parameters; what decays; the schedules."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import optax
 
+from gradpow.catalog import atlas
 from gradpow.core import map_with_names, parameter_kind, product
-from gradpow.methods.agreement import ams, cautious_adam, cautious_lion, grams
-from gradpow.methods.powered import (
-    adagradpower,
-    adampower,
-    lp_descent,
-    muonpower,
-    s3,
-    sgdpower,
-    stacey,
-)
+from gradpow.methods.powered import hidden_matrices, muonpower, stacey
+from gradpow.methods.sign import lion
 from gradpow.schedules import warmup_stable_decay
 from gradpow.transforms import decay_stepped_weights
 from gradpow.wrappers import cautious, gradpower
@@ -46,41 +40,6 @@ def decay_mask(params: optax.Params) -> Any:
     return map_with_names(lambda path, _: parameter_kind(path) != "vector", params)
 
 
-def _decay_after(factory: Factory) -> Factory:
-    """For factories without weight decay: decoupled, after the step."""
-
-    def build(learning_rate, weight_decay, mask, **hyper):
-        return optax.chain(
-            factory(learning_rate, **hyper),
-            decay_stepped_weights(product(learning_rate, weight_decay), mask),
-        )
-
-    return build
-
-
-def _decay_in_gradient(factory: Factory) -> Factory:
-    """L2 regularisation, the "weight decay" of Adam and SGD: added to the gradient."""
-
-    def build(learning_rate, weight_decay, mask, **hyper):
-        return optax.chain(
-            optax.add_decayed_weights(weight_decay, mask), factory(learning_rate, **hyper)
-        )
-
-    return build
-
-
-def _gradpower_lion(learning_rate, weight_decay, mask, p, b1, b2):
-    return gradpower(optax.lion(learning_rate, b1, b2, None, weight_decay, mask), p)
-
-
-_muon = functools.partial(muonpower, p=1.0)  # with the power 1 it is Muon itself
-
-
-@_decay_after  # within Cautious the decay would be masked too
-def _cautious_muon(learning_rate, **hyper):
-    return cautious(_muon(learning_rate, weight_decay=0.0, **hyper))
-
-
 class Optimizer(NamedTuple):
     """An optimizer of :data:`gradpow.presets.OPTIMIZERS`.
 
@@ -93,42 +52,123 @@ class Optimizer(NamedTuple):
     """
 
     factory: Factory
-    hyper: dict[str, float]
+    hyper: dict[str, float] = {}  # noqa: RUF012 (nobody writes to it)
     normalises: bool = False
 
+    def make(
+        self,
+        learning_rate: optax.ScalarOrSchedule,
+        *,
+        weight_decay: optax.ScalarOrSchedule,
+        mask: Any = decay_mask,
+        clip: float = 0.0,
+        **hyper: Any,
+    ) -> optax.GradientTransformation:
+        """Clipping, and then the optimizer.
 
-_ADAM = {"b1": 0.9, "b2": 0.95, "eps": 1e-8}  # GradPower, Section 3.1
-_MUON = {"beta": 0.95, "consistent_rms": 0.2, **_ADAM}  # Moonlight, as in GradPower, Appendix B.2
-_LION = {"b1": 0.95, "b2": 0.98}  # S3, appendix, for language models
-_STACEY = {"b1": 0.9, "b2": 0.99, "alpha": 0.01, "tau": 0.001}  # STACEY, Tables 5 to 7
-_AMS = {"b1": 0.9, "b2": 0.95, "eps": 1e-6}  # AMS, Table 3
-OPTIMIZERS: dict[str, Optimizer] = {
-    # baselines
-    "adamw": Optimizer(optax.adamw, _ADAM),
-    "adam": Optimizer(_decay_in_gradient(optax.adam), _ADAM),
-    "sgd": Optimizer(_decay_in_gradient(optax.sgd), {"momentum": 0.9}),
-    "lion": Optimizer(optax.lion, _LION),
-    "muon": Optimizer(_muon, _MUON),
-    # GradPower: Section 3.1, eq. (4), Appendix B.2; sgdpower with Powerball's p
-    "adampower": Optimizer(adampower, {"p": 1.2, **_ADAM}),
-    "adagradpower": Optimizer(_decay_after(adagradpower), {"p": 1.2, "eps": 1e-8}),
-    "sgdpower": Optimizer(_decay_after(sgdpower), {"p": 0.5, "momentum": 0.9}),
-    "muonpower": Optimizer(muonpower, {"p": 1.2, **_MUON}),
-    "gradpower_lion": Optimizer(_gradpower_lion, {"p": 1.2, **_LION}),
-    # S3, appendix
-    "s3": Optimizer(s3, {"b": 0.95, "p": 3.0, "eps": 0.0}),
-    # STACEY (p, 2), (p, p), (2, p): Table 7 and Algorithms 2, 3, 4; and Algorithm 1
-    "stacey": Optimizer(stacey, {"p": 2.8, "mirror_p": 2.0, **_STACEY, "eps": 1e-8}),
-    "stacey_pp": Optimizer(stacey, {"p": 3.0, "mirror_p": 3.0, **_STACEY, "eps": 1e-8}),
-    "stacey_2p": Optimizer(stacey, {"p": 2.0, "mirror_p": 2.8, **_STACEY, "eps": 0.0}),
-    "lp_descent": Optimizer(_decay_after(lp_descent), {"p": 3.0}),
-    # AMS, Table 3: AMS, Grams, Cautious
-    "ams": Optimizer(ams, {**_AMS, "negative_scale": -1.0}, normalises=True),
-    "grams": Optimizer(grams, _AMS),
-    "cautious_adam": Optimizer(cautious_adam, _AMS, normalises=True),
-    "cautious_lion": Optimizer(cautious_lion, {"b1": 0.9, "b2": 0.95}, normalises=True),
-    "cautious_muon": Optimizer(_cautious_muon, _MUON, normalises=True),
+        Args:
+          learning_rate: a number or a schedule.
+          weight_decay: times the learning rate, but for Adam and SGD, whose gradients it enters.
+          mask: which parameters decay, as in :func:`optax.adamw`.
+          clip: largest global norm of the gradient; 0 for no clipping.
+          hyper: the hyper-parameters that differ from its own.
+
+        Returns:
+          An :class:`optax.GradientTransformation`.
+        """
+        numbers = {**self.hyper, **hyper}
+        tx = self.factory(learning_rate, weight_decay=weight_decay, mask=mask, **numbers)
+        return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx
+
+
+_muon = functools.partial(muonpower, p=1.0)  # with the power 1 it is Muon itself
+
+
+def _cautious_muon(
+    learning_rate, hidden=hidden_matrices, beta=0.95, consistent_rms=0.2, b1=0.9, b2=0.95, eps=1e-8
+):
+    # Without a decay of its own, which caution would mask too.
+    muon = muonpower(learning_rate, 1.0, hidden, beta, consistent_rms, b1, b2, eps, 0.0)
+    return cautious(muon)
+
+
+def _gradpower_lion(learning_rate, p=1.2, b1=0.9, b2=0.99, weight_decay=0.0, mask=None):
+    return gradpower(lion(learning_rate, b1, b2, weight_decay, mask), p)
+
+
+# What the settings name and the catalog does not have.
+_VARIANTS: dict[str, Factory] = {
+    "muon": _muon,
+    "cautious_muon": _cautious_muon,
+    "gradpower_lion": _gradpower_lion,
+    "stacey_pp": stacey,
+    "stacey_2p": stacey,
 }
+
+# What the papers have where the factories' own defaults are others, or there are none.
+_LANGUAGE = {"b2": 0.95}  # Wang et al. (2025), Section 3.1; AMS authors (2025), Table 3
+_LION = {"b1": 0.95, "b2": 0.98}  # Peng et al. (2025), appendix, for language models
+_PAPERS: dict[str, dict[str, float]] = {
+    **dict.fromkeys(("adamw", "adam", "ams", "grams", "cautious_adam", "cautious_lion"), _LANGUAGE),
+    **dict.fromkeys(("lion", "gradpower_lion"), _LION),
+    "sgd": {"momentum": 0.9},
+    "sgdpower": {"p": 0.5, "momentum": 0.9},  # Yuan et al. (2019): the power
+    "lp_descent": {"p": 3.0},  # Luo et al. (2025), Algorithm 1; the p is STACEY(p,p)'s
+    "stacey_pp": {"p": 3.0, "mirror_p": 3.0},  # Luo et al. (2025), Table 7 and Algorithm 3
+    "stacey_2p": {"p": 2.0, "mirror_p": 2.8, "eps": 0.0},  # Table 7 and Algorithm 4
+}
+# Guards that no paper sets are no hyper-parameters here.
+_GUARDS = {"eps_root", "floor", "min_scale"}
+# Their papers' weight decay is L2 regularisation: added to the gradient.
+_IN_GRADIENT = {"adam", "sgd"}
+# What the catalog cannot have measured: AMS normalises unless lambda is -1, its default, or 1.
+_NORMALISES = {"ams", "cautious_muon"}
+
+
+@functools.cache
+def optimizers() -> dict[str, Optimizer]:
+    """The catalog's methods that have a learning rate, and the variants."""
+    methods = [entry for entry in atlas() if _takes(entry.factory, "learning_rate")]
+    factories = {entry.name: entry.factory for entry in methods} | _VARIANTS
+    # Those with hidden matrices take the matrices of a stack one by one themselves.
+    summing = {e.name for e in methods if e.sums == "a tensor" and not _takes(e.factory, "hidden")}
+    return {
+        name: Optimizer(
+            _with_decay(name, factory),
+            _numbers(factory) | _PAPERS.get(name, {}),
+            name in summing | _NORMALISES,
+        )
+        for name, factory in factories.items()
+    }
+
+
+def _with_decay(name: str, factory: Factory) -> Factory:
+    """The factory's own decay; without one: in the gradient for some, else after the step."""
+    if _takes(factory, "weight_decay"):
+        return factory
+
+    @functools.wraps(factory)
+    def build(learning_rate, weight_decay, mask, **hyper):
+        tx = factory(learning_rate, **hyper)
+        if name in _IN_GRADIENT:
+            return optax.chain(optax.add_decayed_weights(weight_decay, mask), tx)
+        return optax.chain(tx, decay_stepped_weights(product(learning_rate, weight_decay), mask))
+
+    return build
+
+
+def _takes(factory: Factory, name: str) -> bool:
+    return name in inspect.signature(factory).parameters
+
+
+def _numbers(factory: Factory) -> dict[str, float]:
+    """A factory's hyper-parameters with their defaults, but for those that a partial has set."""
+    known = _GUARDS | {"weight_decay"} | getattr(factory, "keywords", {}).keys()
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if type(parameter.default) in (int, float) and name not in known
+    }
 
 
 def make_schedule(
@@ -168,7 +208,8 @@ def make_schedule(
       [0.0, 0.5, 1.0, 0.75, 0.5]
 
     References:
-      `GradPower`, Section 3.1; `S3`, Section VI-A; `AMS/Grams`, Appendix F.
+      Wang et al. (2025), Section 3.1; Peng et al. (2025), Section VI-A; AMS authors (2025),
+      Appendix F.
     """
     if not 0 <= warmup < steps:
         raise ValueError(f"warmup must be at least 0 and below steps {steps}, not {warmup}")

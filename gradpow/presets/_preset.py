@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import optax
 
-from gradpow.core import check
+from gradpow.core import check, nearest
 
-from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
+from ._optimizers import decay_mask, make_schedule, optimizers
 from ._settings import SETTINGS, Recipe, Setting
 
 _SCHEDULES = {
@@ -87,7 +87,7 @@ class Preset:
             optimizer=optimizer,
             learning_rate=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
-            hyper={**OPTIMIZERS[optimizer].hyper, **recipe.hyper},
+            hyper={**optimizers()[optimizer].hyper, **recipe.hyper},
             clip=setting.clip if recipe.clip is None else recipe.clip,
             schedule=setting.schedule,
             warmup=setting.warmup,
@@ -136,10 +136,13 @@ class Preset:
           ValueError: if ``steps`` is None, or the schedule or optimizer refuses a number.
           TypeError: if the optimizer has no such hyper-parameter.
         """
-        tx = OPTIMIZERS[self.optimizer].factory(
-            self.make_schedule(), weight_decay=self.weight_decay, mask=mask, **self.hyper
+        return optimizers()[self.optimizer].make(
+            self.make_schedule(),
+            weight_decay=self.weight_decay,
+            mask=mask,
+            clip=self.clip,
+            **self.hyper,
         )
-        return optax.chain(optax.clip_by_global_norm(self.clip), tx) if self.clip else tx
 
     def __str__(self) -> str:
         batch = f"{self.batch_size:,}"
@@ -206,8 +209,8 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
     """
     if name not in SETTINGS:
         raise ValueError(f"the presets are {', '.join(SETTINGS)}, not {name!r}")
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"the optimizers are {', '.join(OPTIMIZERS)}, not {optimizer!r}")
+    if optimizer not in optimizers():
+        raise ValueError(f"there is no optimizer {optimizer!r}{nearest(optimizer, optimizers())}")
     fields = [field.name for field in dataclasses.fields(Preset)]
     if unknown := [key for key in changes if key not in fields]:
         raise TypeError(f"a preset has no {', '.join(unknown)}: it has {', '.join(fields)}")

@@ -17,6 +17,7 @@ import optax
 from pybtex.database import parse_file
 
 import gradpow
+from gradpow.core import state_bytes
 from tests.contract.case import Case
 from tests.contract.cases import METHODS, WRAPPERS
 
@@ -68,9 +69,7 @@ def needs(tx: Tx) -> list[str]:
 
 def bytes_a_parameter(tx: Tx) -> float:
     params = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, shape in KEPT.items()}
-    state = jax.eval_shape(tx.init, params)
-    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state) if leaf.ndim)
-    return round(kept / sum(leaf.size for leaf in params.values()), 3)
+    return round(state_bytes(tx, params), 3)
 
 
 def sums(tx: Tx) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from examples import compare, comparison, problems
+from examples import compare, comparison, problems, tuning
 from examples.comparison import Result, steps_to, table
 from examples.statistics import effect
 from examples.sweep import Problem, Run
@@ -31,7 +31,7 @@ def test_the_table_takes_differences_seed_by_seed():
     base, other = result("adamw", [1.0, 2.0, 3.0]), result("s3", [1.1, 2.2, 3.1], moves=2)
     rows = table([base, other], ABOUT).splitlines()
     difference = effect([0.1, 0.2, 0.1])
-    assert str(difference) in rows[3] and "0.003, moved 2x" in rows[3]
+    assert str(difference) in rows[3] and "0.003, grid moved twice" in rows[3]
     assert "| 2.133 (1.100 - 3.100) |" in rows[3] and "not reached" in rows[3]
     assert "| 2.000 (1.000 - 3.000) |  |  |" in rows[2]
     low, high = stats.ttest_rel([1.1, 2.2, 3.1], [1.0, 2.0, 3.0]).confidence_interval()
@@ -129,7 +129,7 @@ def test_another_comparison_is_not_written_over(quickly, capsys):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--optimizers", "adamw", "nadam"], "--optimizers takes adamw,"),
+        (["--optimizers", "adamw", "adamwatt"], "not adamwatt; the nearest are adamw,"),
         (["--model", "llama-7b"], "--model takes llama-nano,"),
         (["--data", "nowhere/*.txt"], "there is no such file"),
         (["--seeds", "1"], "--seeds must be at least 2"),
@@ -156,7 +156,7 @@ def test_one_optimizer_is_compared_from_end_to_end(tmp_path, capsys):
     arguments = [*TINY, "--data", str(text), "--out", str(tmp_path / "out")]
     assert call([*arguments, "--optimizers", "s3"]) == 0
     stored = json.loads((tmp_path / "out" / "result-s3.json").read_text())
-    assert [rate for rate, _ in stored["tuned"]] == list(comparison.GRIDS["s3"])
+    assert [rate for rate, _ in stored["tuned"]] == list(tuning.grid("s3"))
     assert stored["state_bytes"] == 8
     assert [run["seed"] for run in stored["runs"]] == [1, 2]  # 0 chose the rate
     assert stored["best"] == min(stored["tuned"], key=lambda entry: np.mean(entry[1]))[0]

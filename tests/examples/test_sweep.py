@@ -13,6 +13,7 @@ from flax import nnx
 from scipy import stats
 
 from examples import problems, tuning
+from examples.compare import SHOWN
 from examples.pretrain import counts
 from examples.pretrain.data import load
 from examples.pretrain.step import METRICS, init_state, make_step
@@ -159,13 +160,13 @@ def test_a_rate_that_diverges_is_never_the_best():
 
 
 def test_every_optimizer_begins_with_a_grid_of_one_size_on_one_ladder():
-    for grid in tuning.GRIDS.values():
+    for grid in (tuning.ADAMW, *tuning.GRIDS.values()):
         assert len(grid) == 3
         assert outside({rate: [float(-i)] for i, rate in enumerate(grid[:2])}) == grid[2]
         assert outside({rate: [float(i)] for i, rate in enumerate(grid[1:])}) == grid[0]
 
 
-@pytest.mark.parametrize("optimizer", tuning.GRIDS)
+@pytest.mark.parametrize("optimizer", SHOWN)
 def test_a_recipe_takes_the_same_share_of_the_weights_at_any_rate(optimizer):
     for rate in (1e-3, 1e-1):
         tx, schedule = recipe(optimizer, 100)(rate)

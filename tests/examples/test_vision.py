@@ -139,7 +139,7 @@ def test_a_saved_dataset_of_images_is_read(tmp_path):
     ("arguments", "said"),
     [
         (["--preset", "resnet50"], "--preset takes resnet10-digits,"),
-        (["--optimizer", "muon"], "--optimizer takes adamw,"),
+        (["--optimizer", "muon"], "--optimizer muon is for language models"),
         (["--data", "mnist"], "--data takes digits, cifar10, cifar100 or hf:NAME, not mnist"),
         (["--shape.width", "0"], "--shape.width 0 must be at least 1"),
     ],
