@@ -2,6 +2,7 @@
 
 import jax
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -12,4 +13,5 @@ def compiled_in_haste():
     yield
     jax.config.update("jax_disable_most_optimizations", False)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-    jax.clear_caches()  # for whatever file comes next
+    compilation_cache.reset_cache()  # it keeps its first folder until then
+    jax.clear_caches()
