@@ -160,24 +160,42 @@ def run_here(arguments):
     return Path(arguments[arguments.index("--out") + 1])
 
 
-@pytest.fixture(scope="module")
-def runs(folder):
-    """Every case on one device, on eight of one process, and on eight of two."""
-    for name in CASES:
+QUICK = "s3"  # the other cases are hunted
+
+
+def run_everywhere(folder, names, *jobs):
+    """Cases on one device, on eight of one process, and on eight of two, which do `jobs` too."""
+    for name in names:
         run_here(case(folder, "one", name, ONE))
         run_here(case(folder, "eight", name, EIGHT))
-    jobs = [case(folder, "pair", name, EIGHT) for name in CASES]
-    jobs.append(resumed(folder, "one-s3", EIGHT, 10))
+    jobs = [*(case(folder, "pair", name, EIGHT) for name in names), *(job() for job in jobs)]
     port = free_port()
     worker = [str(Path(__file__).with_name("pod_worker.py")), port]
     pair = [Process(worker, str(index), "2", json.dumps(jobs)) for index in range(2)]
     statuses, said = ended(pair, 900)
     assert statuses == [0, 0], "\n".join(said)
+
+
+@pytest.fixture(scope="module")
+def runs(folder):
+    run_everywhere(folder, [QUICK], lambda: resumed(folder, f"one-{QUICK}", EIGHT, 10))
     return folder
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_losses_agree_over_twenty_steps_on_one_device_eight_and_two_processes_of_four(runs, name):
+@pytest.fixture(scope="module")
+def rest(folder):
+    run_everywhere(folder, [name for name in CASES if name != QUICK])
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [QUICK, *(pytest.param(name, marks=pytest.mark.hunt) for name in CASES if name != QUICK)],
+)
+def test_losses_agree_over_twenty_steps_on_one_device_eight_and_two_processes_of_four(
+    request, name
+):
+    runs = request.getfixturevalue("runs" if name == QUICK else "rest")
     one = losses(runs / f"one-{name}")
     assert list(one) == list(range(1, 21))
     for where in ("eight", "pair"):
@@ -196,17 +214,17 @@ def state_of(out, mesh, step):
 
 @pytest.mark.parametrize("saved_by", ["one", "eight", "pair"])
 def test_a_checkpoint_of_one_layout_is_read_by_the_others(runs, saved_by):
-    out = runs / f"{saved_by}-s3"
+    out = runs / f"{saved_by}-{QUICK}"
     states = [state_of(out, mesh, 10) for mesh in (ONE, EIGHT, (1, 8, 1))]
     for a, *others in zip(*states, strict=True):
         assert all(a.tobytes() == b.tobytes() for b in others)
 
 
 def test_a_run_goes_on_on_another_layout_as_if_it_had_always_been_there(runs):
-    one = losses(runs / "one-s3")
-    assert_close(losses(runs / f"one-s3-on-{EIGHT}"), one)  # by the pair
+    one = losses(runs / f"one-{QUICK}")
+    assert_close(losses(runs / f"one-{QUICK}-on-{EIGHT}"), one)  # by the pair
     for mesh in (ONE, EIGHT):
-        assert_close(losses(run_here(resumed(runs, "pair-s3", mesh, 10))), one)
+        assert_close(losses(run_here(resumed(runs, f"pair-{QUICK}", mesh, 10))), one)
 
 
 LONG = 80  # steps; more than a signal needs to reach all
@@ -221,6 +239,7 @@ def unbroken(folder):
     return losses(run_here(long(folder, "unbroken", ONE)))
 
 
+@pytest.mark.hunt
 def test_sigterm_to_one_process_stops_all_after_the_same_step_with_a_checkpoint(folder, unbroken):
     out = folder / "stopped"
     begun = long(folder, "stopped", EIGHT)
@@ -238,6 +257,7 @@ def test_sigterm_to_one_process_stops_all_after_the_same_step_with_a_checkpoint(
     assert_close(losses(run_here([*begun, "--resume-or-start"])), unbroken)
 
 
+@pytest.mark.hunt
 def test_a_killed_process_ends_the_other_with_a_reason_and_one_process_goes_on(folder, unbroken):
     out = folder / "killed"
     pair = begin_pair(*long(folder, "killed", EIGHT))
@@ -265,6 +285,7 @@ DETECTED = {  # what `srun` and `mpirun` set on one host
 }  # fmt: skip
 
 
+@pytest.mark.hunt
 @pytest.mark.parametrize("manager", DETECTED)
 def test_job_managers_are_detected_without_any_option(folder, manager):
     given = ["-m", "examples.pretrain.train", *arguments(folder, manager, (1, 8, 1), steps=5)]
@@ -275,17 +296,24 @@ def test_job_managers_are_detected_without_any_option(folder, manager):
     assert "on 8 of 8 devices of 2 processes" in said[0] and list(losses(folder / manager))[-1] == 5
 
 
-def test_what_is_wrong_in_one_process_ends_all_with_its_reason(folder):
+@pytest.mark.parametrize(
+    "clue, change",
+    [
+        ("the corpus' hash of process 1 is", "other.txt"),
+        pytest.param(
+            "process 1: --data nowhere.txt: there is no such file",
+            "nowhere.txt",
+            marks=pytest.mark.hunt,
+        ),
+    ],
+)
+def test_what_is_wrong_in_one_process_ends_all_with_its_reason(folder, clue, change):
     (folder / "other.txt").write_text((folder / "words.txt").read_text()[::-1])
+    data = change if change == "nowhere.txt" else str(folder / change)
     begun = arguments(folder, "differs", (1, 8, 1))
-    cases = {
-        "process 1: --data nowhere.txt: there is no such file": ["--data", "nowhere.txt"],
-        "the corpus' hash of process 1 is": ["--data", str(folder / "other.txt")],
-    }
-    for clue, change in cases.items():
-        statuses, said = ended(begin_pair(begun, [*begun, *change]))
-        assert statuses == [2, 2] and clue in said[0], "\n".join(said)
-        assert not (folder / "differs" / "config.json").exists()
+    statuses, said = ended(begin_pair(begun, [*begun, "--data", data]))
+    assert statuses == [2, 2] and clue in said[0], "\n".join(said)
+    assert not (folder / "differs" / "config.json").exists()
 
 
 def test_a_process_waits_for_a_file_of_the_first_and_says_that_the_disk_is_not_shared(

@@ -1,5 +1,6 @@
 """The optimizers by name: that each trains, what decays, what Muon takes, and layers in a stack."""
 
+import dataclasses
 import functools
 
 import jax
@@ -22,7 +23,7 @@ from examples.pretrain.optimizers import (
 )
 from examples.pretrain.presets import NANO_RATES, get_recipe
 from examples.pretrain.qwen2moe import Qwen2MoeShape
-from examples.pretrain.step import cross_entropy, init_state, make_step
+from examples.pretrain.step import cross_entropy
 from gradpow.core import parameter_kind
 
 LLAMA = LlamaShape(vocab=32, width=16, ff=32, heads=2, layers=2)
@@ -60,18 +61,33 @@ def test_a_method_without_a_rate_of_its_own_gets_adamws_for_the_nano_presets():
     assert get_recipe("llama-nano", "tiger").learning_rate == NANO_RATES["adamw"]
 
 
+@functools.cache
+def batch():
+    """Parameters of one layer, and the program of all optimizers: the loss and its gradient."""
+    graphdef, params = nnx.split(counts.build(dataclasses.replace(LLAMA, layers=1)))
+    tokens = jnp.asarray(np.random.default_rng(0).integers(32, size=(4, 9)), jnp.int32)
+    mean = jax.value_and_grad(lambda params: cross_entropy(graphdef, params, tokens)[0].mean())
+    return params, jax.jit(mean)
+
+
+def step_of(tx):
+    @jax.jit
+    def step(grads, state, params):
+        updates, state = tx.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    return step
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_learns_a_batch_at_its_nano_rate(optimizer):
-    graphdef, params = nnx.split(counts.build(LLAMA))
-    rate = get_recipe("llama-nano", optimizer).learning_rate
-    tx, schedule = make(optimizer, rate), optax.constant_schedule(rate)
-    losses = functools.partial(cross_entropy, graphdef)
-    step = make_step(losses, tx, schedule, seed=0, accumulate=1, dropout=False)
-    tokens = jnp.asarray(np.random.default_rng(0).integers(32, size=(4, 9)), jnp.int32)
-    state, history = init_state(params, tx), []
+    params, loss_and_gradient = batch()
+    tx = make(optimizer, get_recipe("llama-nano", optimizer).learning_rate)
+    step, state, history = step_of(tx), tx.init(params), []
     for _ in range(30):
-        state, metrics = step(state, tokens)
-        history.append(float(metrics[0]))
+        loss, grads = loss_and_gradient(params)
+        params, state = step(grads, state, params)
+        history.append(float(loss))
     least = 0.1 if optimizer in NANO_RATES else 0.01  # AdamW's rate may be a low one
     assert history[-1] < history[0] - least
 
@@ -112,8 +128,8 @@ SCALES = (0.1, 1.0, 10.0)  # of the layers' gradients: a mean over the stack is 
 REST = {"norm/scale": jnp.full(4, 0.5)}
 
 
-def layer_gradients(step):
-    rng = np.random.default_rng(step + 1)
+def layer_gradients(number):
+    rng = np.random.default_rng(number + 1)
     return [
         {
             key: jnp.asarray(scale * rng.normal(size=x.shape), jnp.float32)
@@ -128,42 +144,46 @@ def stack(layers):
 
 
 def three_steps(tx, params, gradient):
-    state = tx.init(params)
-    for step in range(3):
-        updates, state = jax.jit(tx.update)(gradient(step), state, params)
-        params = optax.apply_updates(params, updates)
+    step, state = step_of(tx), tx.init(params)
+    for number in range(3):
+        params, state = step(gradient(number), state, params)
     return params
 
 
-def listed_and_stacked(optimizer, wrapped=True):
-    """The layers after three steps, by themselves and in a stack."""
-    layers = random_layers()
-    listed = three_steps(
+@functools.cache
+def listed(optimizer):
+    """The layers after three steps, by themselves, put in a stack then."""
+    params = three_steps(
         make(optimizer, 0.01, clip=0.0),
-        {"layers": dict(enumerate(layers)), **REST},
-        lambda step: {"layers": dict(enumerate(layer_gradients(step))), **REST},
+        {"layers": dict(enumerate(random_layers())), **REST},
+        lambda number: {"layers": dict(enumerate(layer_gradients(number))), **REST},
     )
-    stacked = three_steps(
+    return stack(list(params["layers"].values())) | {"norm/scale": params["norm/scale"]}
+
+
+def stacked(optimizer, wrapped=True):
+    return three_steps(
         make(optimizer, 0.01, stacked=wrapped, clip=0.0),
-        stack(layers) | REST,
-        lambda step: stack(layer_gradients(step)) | REST,
+        stack(random_layers()) | REST,
+        lambda number: stack(layer_gradients(number)) | REST,
     )
-    return stack(list(listed["layers"].values())) | {"norm/scale": listed["norm/scale"]}, stacked
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_layers_in_a_stack_are_updated_like_layers_by_themselves(optimizer):
-    listed, stacked = listed_and_stacked(optimizer)
     # Three float32 steps; Muon's products are summed in another order in a batch.
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6), stacked, listed
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6),
+        stacked(optimizer),
+        listed(optimizer),
     )
 
 
 @pytest.mark.parametrize("optimizer", [key for key, o in OPTIMIZERS.items() if o.normalises])
 def test_without_a_normaliser_a_layer_they_would_differ(optimizer):
-    listed, stacked = listed_and_stacked(optimizer, wrapped=False)
-    differences = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b)), listed, stacked)
+    differences = jax.tree.map(
+        lambda a, b: jnp.max(jnp.abs(a - b)), listed(optimizer), stacked(optimizer, wrapped=False)
+    )
     assert max(jax.tree.leaves(differences)) > 1e-4
 
 

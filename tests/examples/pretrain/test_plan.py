@@ -24,6 +24,11 @@ needs_libtpu = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_in_haste():
+    """Not here, where what the TPU's compiler does is the matter."""
+
+
 def config(preset="llama-nano", optimizer="adamw", **changes):
     changes = {"dtype": "bfloat16", "batch_size": 16} | changes
     return dataclasses.replace(Config.defaults(preset, optimizer), **changes)
@@ -42,6 +47,7 @@ def test_the_nano_models_full_step_compiles_for_sixteen_chips():
     assert "all-gather" in kinds and kinds & {"all-reduce", "reduce-scatter", "collective-permute"}
 
 
+@pytest.mark.hunt
 @needs_libtpu
 def test_devices_send_each_layers_weights_and_the_gradients_once_around():
     """Against what FSDP has to send: weights in bfloat16 twice, gradients in float32 once."""
@@ -57,7 +63,14 @@ def test_devices_send_each_layers_weights_and_the_gradients_once_around():
 
 
 @needs_libtpu
-@pytest.mark.parametrize("preset", ["llama-nano", "gpt2-nano", "qwen2moe-nano"])
+@pytest.mark.parametrize(
+    "preset",
+    [
+        "llama-nano",
+        pytest.param("gpt2-nano", marks=pytest.mark.hunt),
+        pytest.param("qwen2moe-nano", marks=pytest.mark.hunt),
+    ],
+)
 def test_gradients_are_reduced_in_float32_where_the_model_computes_in_bfloat16(preset):
     made = config(preset)
     if preset == "qwen2moe-nano":  # without a capacity its experts' outputs would be added up too
@@ -72,6 +85,7 @@ def test_gradients_are_reduced_in_float32_where_the_model_computes_in_bfloat16(p
     assert exchanged >= (10 if preset == "qwen2moe-nano" else 2)
 
 
+@pytest.mark.hunt
 @needs_libtpu
 def test_what_does_not_fit_is_a_result_and_the_search_finds_what_does():
     made = config("llama-0.4b", batch_size=512, sequence_length=2048)
@@ -117,6 +131,7 @@ def test_the_smallest_slice_is_the_first_that_shares_out_the_batch_and_fits():
     assert asked[0] == ("v5e:2x2", 16)
 
 
+@pytest.mark.hunt
 @needs_libtpu
 def test_the_memory_of_a_chip_is_what_the_compiler_says():
     for generation, shapes in plan.SLICES.items():
@@ -130,8 +145,9 @@ def test_the_memory_of_a_chip_is_what_the_compiler_says():
         assert plan.MEMORY[generation] / plan.GIB == pytest.approx(float(said[1]), abs=0.011)
 
 
+@pytest.mark.hunt
 @needs_libtpu
-def test_the_command_prints_the_plan_and_refuses_what_it_does_not_know(capsys):
+def test_the_command_prints_the_plan(capsys):
     plan.main(["--topology", "v5e:2x2", "--optimizer=grams", "--batch-size", "8"])
     shown = " ".join(capsys.readouterr().out.split())
     for words in (
@@ -143,6 +159,10 @@ def test_the_command_prints_the_plan_and_refuses_what_it_does_not_know(capsys):
         "compiled in",
     ):
         assert words in shown, words
+
+
+@needs_libtpu
+def test_the_command_refuses_what_it_does_not_know(capsys):
     for arguments, clue in {
         ("--topology", "h100:8"): "--topology takes v5e, v5p, v6e and a shape, not h100:8",
         ("--topology", "v5e:3x7"): "--topology v5e:3x7",
@@ -155,6 +175,7 @@ def test_the_command_prints_the_plan_and_refuses_what_it_does_not_know(capsys):
         assert end.value.code == 2 and message.count("\n") == 1 and clue in message
 
 
+@pytest.mark.hunt
 @needs_libtpu
 def test_the_table_has_a_row_a_case(tmp_path):
     options = plan.Plan("v5e:2x2", presets=("llama-nano",), optimizers=("adamw", "stacey"))

@@ -119,8 +119,19 @@ def test_outside_of_a_mesh_nothing_is_constrained():
     assert constrain(x, "batch", "embed") is x
 
 
-@pytest.mark.parametrize("preset", ["llama-nano", "qwen2moe-nano", "gpt2-nano"])
-@pytest.mark.parametrize("optimizer", ["adamw", "s3", "stacey", "ams", "muonpower"])
+# Each model and each optimizer once; the rest of the pairs are hunted.
+PAIRS = [
+    pytest.param(
+        preset,
+        optimizer,
+        marks=[] if preset == "llama-nano" or optimizer == "adamw" else pytest.mark.hunt,
+    )
+    for preset in ("llama-nano", "qwen2moe-nano", "gpt2-nano")
+    for optimizer in ("adamw", "s3", "stacey", "ams", "muonpower")
+]
+
+
+@pytest.mark.parametrize("preset, optimizer", PAIRS)
 def test_states_lie_as_their_parameters_and_the_first_state_is_made_where_it_lies(
     preset, optimizer
 ):

@@ -16,7 +16,7 @@ from examples.pretrain.runs import load_model, make_parts
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory):
-    """Lines of random words: there is something to learn."""
+    """Lines of random words: there is something to learn. Beside them lies the cache of all."""
     rng = np.random.default_rng(0)
     words = ["the ", "loss ", "of ", "a ", "model ", "falls ", "and ", "rises ", "step\n"]
     path = tmp_path_factory.mktemp("text") / "words.txt"
@@ -26,12 +26,16 @@ def text(tmp_path_factory):
 
 def arguments(out, text, *more, steps=40):
     fixed = {
-        "--out": out, "--data": text, "--cache": out.parent / "cache", "--steps": steps,
+        "--out": out, "--data": text, "--cache": text.parent / "cache", "--steps": steps,
         "--warmup": 2, "--shape.width": 16, "--shape.ff": 32, "--shape.layers": 1,
         "--batch-size": 4, "--sequence-length": 16, "--eval-every": 10, "--save-every": 10,
         "--eval-sequences": 8, "--log-every": 7, "--mesh.fsdp": 1,
     }  # fmt: skip
     return [str(part) for pair in fixed.items() for part in pair] + [str(part) for part in more]
+
+
+def kept(text):
+    return ["--cache", str(text.parent / "cache")]
 
 
 def start(arguments):
@@ -118,17 +122,21 @@ def test_a_monitored_run_logs_the_gradients_noise_and_trains_as_without(tmp_path
     assert all(r["noise_to_signal"] > 0 and 0 <= r["eps_share"] <= 1 for r in seen)
     assert seen[-1]["effective_rate"] > 0 and seen[-1]["relative_update"] < 1
     assert "noise_to_signal_of/embed_tokens/embedding" in seen[-1]
-    assert start(["--out", str(out), "--resume"]) == 0  # its state has the measurements
+    assert (
+        start(["--out", str(out), "--resume", *kept(text)]) == 0
+    )  # its state has the measurements
 
 
-@pytest.mark.parametrize("stop", [13, 20, 39])
+@pytest.mark.parametrize(
+    "stop", [13, *(pytest.param(step, marks=pytest.mark.hunt) for step in (20, 39))]
+)
 def test_a_stopped_run_resumes_to_the_same_bits(finished, tmp_path, text, monkeypatch, stop):
     out = tmp_path / "run"
     stop_after(monkeypatch, stop)
     assert start(arguments(out, text, *OPTIONS)) == 128 + signal.SIGTERM
     assert result(out)["status"] == "stopped by SIGTERM" and result(out)["step"] == stop
     monkeypatch.undo()
-    assert start(["--resume", "--out", str(out), "--cache", str(tmp_path / "cache")]) == 0
+    assert start(["--resume", "--out", str(out), *kept(text)]) == 0
     assert series(out) == series(finished)
     assert final_state(out) == final_state(finished)
     keys = ("step", "validation_loss", "best_validation_loss", "spikes", "tokens")
@@ -144,10 +152,10 @@ def test_ctrl_c_saves_and_stops_too(tmp_path, text, monkeypatch, capsys):
 
 
 def test_resuming_from_an_earlier_checkpoint_sets_the_later_ones_aside(tmp_path, text, capsys):
-    out, cache = tmp_path / "run", ["--cache", str(tmp_path / "cache")]
+    out = tmp_path / "run"
     assert start(arguments(out, text)) == 0
     before = series(out)
-    assert start(["--resume-from", "30", "--out", str(out), *cache]) == 0
+    assert start(["--resume-from", "30", "--out", str(out), *kept(text)]) == 0
     assert "checkpoint-40-set-aside" in capsys.readouterr().out
     assert (out / "checkpoint-40-set-aside").is_dir()
     assert series(out) == before
@@ -195,10 +203,10 @@ def test_a_resumed_run_whose_text_has_changed_gets_one_line(tmp_path, text, monk
     copy.write_text(text.read_text())
     out = tmp_path / "run"
     stop_after(monkeypatch, 10)
-    start(arguments(out, copy))
+    start([*arguments(out, copy), *kept(text)])
     copy.write_text(text.read_text().replace("falls", "grows"))
     capsys.readouterr()
-    assert start(["--resume", "--out", str(out), "--cache", str(tmp_path / "cache")]) == 2
+    assert start(["--resume", "--out", str(out), *kept(text)]) == 2
     message = capsys.readouterr().err
     assert "the corpus has changed since checkpoint 10" in message and message.count("\n") == 1
 
