@@ -71,7 +71,7 @@ IDENTITIES = {
     ("ams", "cautious_adam", "λ = 0"): [
         (gradpow.ams(0.1, negative_scale=0), gradpow.cautious_adam(0.1))
     ],
-    ("lion", "cautious_lion", "cautious(...)"): [
+    ("lion", "cautious_lion", "cautious"): [
         (gradpow.cautious(lion), gradpow.cautious_lion(0.1))
     ],
     ("lion", "stacey", "p = ∞, τ = ε = 0"): [
