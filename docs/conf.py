@@ -92,6 +92,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"figures/(?!__)",
     "ignore_pattern": r"__",
     "image_srcset": ["2x"],
+    "thumbnail_size": (960, 560),
     "show_signature": False,
     "write_computation_times": False,  # its page loads scripts from a network
     "download_all_examples": False,
