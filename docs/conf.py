@@ -62,6 +62,7 @@ bibtex_reference_style = "label"
 
 autodoc_typehints = "none"  # the docstrings say what each argument takes
 napoleon_numpy_docstring = False
+napoleon_use_param = False  # "b1, b2: as in optax.adamw" stays one line
 napoleon_use_rtype = False
 
 
