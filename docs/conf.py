@@ -62,6 +62,7 @@ bibtex_reference_style = "label"
 
 autodoc_typehints = "none"  # the docstrings say what each argument takes
 napoleon_numpy_docstring = False
+napoleon_use_param = False  # "b1, b2: as in optax.adamw" stays one line
 napoleon_use_rtype = False
 
 
@@ -92,6 +93,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"figures/(?!__)",
     "ignore_pattern": r"__",
     "image_srcset": ["2x"],
+    "thumbnail_size": (960, 560),
     "show_signature": False,
     "write_computation_times": False,  # its page loads scripts from a network
     "download_all_examples": False,

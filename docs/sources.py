@@ -10,6 +10,7 @@ import pybtex.plugin
 from pybtex.database import parse_file
 from pybtex.style.formatting.plain import Style
 from pybtex.style.labels import BaseLabelStyle
+from pybtex.style.sorting import BaseSortingStyle
 from sphinx.errors import ExtensionError
 
 ENTRIES = parse_file(Path(__file__).parent.parent / "references.bib").entries
@@ -50,8 +51,13 @@ class Labels(BaseLabelStyle):
         return [entry.fields["label"] for entry in sorted_entries]
 
 
+class ByLabel(BaseSortingStyle):
+    def sorting_key(self, entry):
+        return entry.fields["label"].lower()
+
+
 class Labelled(Style):
-    default_label_style = Labels
+    default_label_style, default_sorting_style = Labels, ByLabel
 
 
 def read_docstring(app, what, name, thing, options, lines):

@@ -107,7 +107,7 @@ def table(results: Sequence[Result], problem: Problem) -> str:
     base = next((r for r in results if r.optimizer == "adamw"), None)
     lines = [
         "| optimizer | best rate | validation loss | difference to AdamW, 95% interval "
-        "| steps to AdamW's | spikes | a step, ms | state, bytes a parameter |",
+        "| steps to AdamW's loss | spikes | a step, ms | state, bytes a parameter |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for result in results:

@@ -114,6 +114,13 @@ def test_a_label_leads_to_its_entry_and_an_unknown_one_is_named():
             sources.led(f"by {label}.", "md", "here")
 
 
+def test_each_entry_of_the_bibliography_is_whole():
+    assert len(set(sources.KEYS)) == len(sources.ENTRIES)
+    for entry in sources.Labelled().format_entries(sources.ENTRIES.values()):
+        said = str(entry.text)
+        assert "http" in said and f" in {entry.key}" not in said, said  # "missing year in ..."
+
+
 def test_a_link_that_leads_nowhere_is_found(tmp_path):
     (tmp_path / "one.html").write_text('<p id="here"><a href="two.html#there">two</a></p>')
     (tmp_path / "two.html").write_text('<a href="one.html#here">one</a><img src="no.png">')
