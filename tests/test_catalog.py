@@ -14,6 +14,7 @@ from pybtex.database import parse_file
 
 import gradpow
 from gradpow import catalog, methods, transforms, wrappers
+from gradpow.__main__ import main
 from tests.contract import measured
 from tests.contract.cases import METHODS, WRAPPERS, each
 
@@ -208,12 +209,12 @@ def test_the_atlas_prints_a_row_for_each_method_in_a_terminal_and_in_a_notebook(
         assert all(f'href="{source.link}"' in table for source in entry.sources)
 
 
-def test_the_command_prints_the_atlas_or_what_is_found_or_an_error():
-    def run(*arguments):
-        command = [sys.executable, "-m", "gradpow", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-
-    assert run().stdout == f"{gradpow.atlas()}\n"
-    assert run("softsign").stdout == f"{gradpow.find(text='softsign')}\n"
-    wrong = run("--family", "signs")
-    assert wrong.returncode == 2 and "family is one of" in wrong.stderr
+def test_the_command_prints_the_atlas_or_what_is_found_or_an_error(capsys):
+    command = [sys.executable, "-m", "gradpow"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout == f"{gradpow.atlas()}\n"
+    main(["softsign", "--family", "powered"])
+    assert capsys.readouterr().out == f"{gradpow.find('powered', text='softsign')}\n"
+    with pytest.raises(SystemExit):
+        main(["--family", "signs"])
+    assert "family is one of" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """README and the site: their tables, names, labels, links and commands are those of the code."""
 
+import json
 import re
 import sys
 from collections import Counter
@@ -136,3 +137,10 @@ def test_what_a_page_takes_from_a_network_is_found(tmp_path):
         "page.html: //c.org/c.css",
         "page.html: https://b.org/b.js",
     ]
+
+
+def test_the_guide_to_faults_tells_all_that_the_last_long_hunt_tried():
+    sources = [path.read_text() for path in sorted((ROOT / "tests").rglob("test_*.py"))]
+    asked = {what for source in sources for what in re.findall(r'TRIED\["([^"]+?)"\] ', source)}
+    tried = json.loads((ROOT / "docs" / "faults.json").read_text())["tried"]
+    assert asked == set(tried) and min(tried.values()) > 500

@@ -27,6 +27,7 @@ Tx = optax.GradientTransformationExtraArgs
 
 KEPT = {"matrix": (256, 512), "bias": (512,)}  # where bytes are counted
 SMALL = {"matrix": (3, 4), "other": (2, 3)}  # where sums are sought
+STEPS = 12  # enough for averages of all weights to disagree
 
 
 def arguments(params: Any) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def bytes_a_parameter(tx: Tx) -> float:
 def sums(tx: Tx) -> str:
     """Whether a coordinate's steps depend on another's gradients, in its tensor or in another."""
     params = normal(SMALL, 0)
-    grads = gradients(params, steps=4)
+    grads = gradients(params, steps=STEPS)
 
     def step(carry, grad):
         theta, state = carry
@@ -79,11 +80,12 @@ def sums(tx: Tx) -> str:
     @quick_jit
     def steps(grads):
         taken = jax.lax.scan(step, (params, tx.init(params)), grads)[1]
-        return taken["other"], taken["matrix"].reshape(4, -1)[:, 1:]
+        return taken["other"], taken["matrix"].reshape(STEPS, -1)[:, 1:]
 
     found, as_they_were = set(), jax.device_get(steps(grads))
-    for seed in range(8):  # the first coordinate gets other gradients
-        first = 10 * np.random.default_rng(seed).standard_normal(4)
+    for seed in range(16):  # the first coordinate gets other gradients, small ones after large ones
+        rng = np.random.default_rng(seed)
+        first = rng.standard_normal(STEPS) * 10 ** rng.uniform(-2, 2, STEPS)
         others = steps({**grads, "matrix": grads["matrix"].at[:, 0, 0].set(first)})
         for what, one, two in zip(("the tree", "a tensor"), as_they_were, others, strict=True):
             if not np.array_equal(one, two):

@@ -163,6 +163,6 @@ def write(states: dict[str, Any], stored: Path) -> None:
 
 
 if __name__ == "__main__":
-    states = {name: trained(name)[1] for name in OPTIMIZERS}
+    states = {name: trained(name)[1] for name in sorted(OPTIMIZERS)}
     BYTES.write_bytes(serialization.to_bytes(states))
     write(states, ORBAX)
