@@ -12,7 +12,7 @@ import pytest
 from pybtex.database import parse_file
 
 import gradpow
-from gradpow import catalog, core, metrics, schedules, theory
+from gradpow import cards, core, metrics, schedules, theory
 from tests.contract.test_numbers import arguments
 
 LABELS = {
@@ -21,7 +21,7 @@ LABELS = {
 }
 METHODS = {e.name: e.factory for e in gradpow.atlas() if e.family != "wrappers"}
 WRAPPERS = {e.name: e.factory for e in gradpow.atlas() if e.family == "wrappers"}
-LINKS = {name: factory for name, (_, _, factory) in catalog.links().items()}
+LINKS = {card.name: card.factory for card in cards.links()}
 FACTORIES = {**LINKS, **WRAPPERS, **METHODS}
 OTHERS = {
     f"{module.__name__}.{name}": thing

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cases import assert_close
+from tests.contract.trees import assert_close
 from tests.process_worker import CASES
 
 from tests.ports import free_port
