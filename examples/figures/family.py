@@ -71,9 +71,7 @@ IDENTITIES = {
     ("ams", "cautious_adam", "λ = 0"): [
         (gradpow.ams(0.1, negative_scale=0), gradpow.cautious_adam(0.1))
     ],
-    ("lion", "cautious_lion", "cautious"): [
-        (gradpow.cautious(lion), gradpow.cautious_lion(0.1))
-    ],
+    ("lion", "cautious_lion", "cautious"): [(gradpow.cautious(lion), gradpow.cautious_lion(0.1))],
     ("lion", "stacey", "p = ∞, τ = ε = 0"): [
         (lion, gradpow.stacey(0.1, p=inf, tau=0.0, eps=0.0, weight_decay=None))
     ],
