@@ -12,6 +12,7 @@ import optax
 
 from examples.pretrain.errors import UserError
 from gradpow import find
+from gradpow.core import product
 from gradpow.presets import OPTIMIZERS
 from gradpow.transforms import decay_stepped_weights
 
@@ -31,8 +32,7 @@ def _made(name: str, **numbers: float) -> Make:
 
 def _sgd(rate, mask=None):
     """Decayed after the step, since it has no decay of its own."""
-    schedule: Any = rate if callable(rate) else optax.constant_schedule(rate)
-    decay = decay_stepped_weights(lambda count: DECAY * schedule(count), mask)
+    decay = decay_stepped_weights(product(rate, DECAY), mask)
     return optax.chain(optax.sgd(rate, momentum=0.9), decay)
 
 
@@ -81,7 +81,7 @@ _NAMES = [name for name in OPTIMIZERS if name in VARIANTS or name in {e.name for
 ELEMENTWISE = _all(name for name in _NAMES if name not in SUMMING)
 # Sums over a tensor, and Muon's products of matrices: each tensor is read more than once.
 REDUCING = _all(name for name in _NAMES if name in SUMMING) | {"optax.contrib.muon": _muon}
-METHODS = {**OPTAX, **ELEMENTWISE, **REDUCING}
+METHODS: dict[str, Make] = {**OPTAX, **ELEMENTWISE, **REDUCING}
 
 
 def step_of(tx: optax.GradientTransformation) -> Callable[..., Any]:
