@@ -11,7 +11,13 @@ __all__ = ["guarded_divide", "smallest_normal"]
 
 
 def smallest_normal(x: jax.Array) -> Any:
-    """The smallest positive number of x's type that arithmetic does not flush to zero."""
+    """The smallest positive number of x's type that arithmetic does not flush to zero.
+
+    Examples:
+      >>> from gradpow.core import smallest_normal
+      >>> print(smallest_normal(jnp.float32(1.0)))
+      1.1754944e-38
+    """
     return jnp.finfo(x.dtype).tiny
 
 

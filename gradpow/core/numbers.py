@@ -29,7 +29,13 @@ Scalar = float | jax.Array
 
 
 def is_static(value: Any) -> TypeGuard[float]:
-    """Whether ``value`` is a Python number, known before tracing and never swept by vmap."""
+    """Whether ``value`` is a Python number, known before tracing and never swept by vmap.
+
+    Examples:
+      >>> from gradpow.core import is_static
+      >>> is_static(0.5), is_static(jnp.float32(0.5))
+      (True, False)
+    """
     return isinstance(value, int | float)
 
 

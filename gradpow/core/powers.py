@@ -25,14 +25,26 @@ __all__ = ["abs_power", "power_mean", "signed_power"]
 
 
 def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
-    """``|x|^p``, with 0^p = 0 but 0^0 = 1; subnormals count as 0."""
+    """``|x|^p``, with 0^p = 0 but 0^0 = 1; subnormals count as 0.
+
+    Examples:
+      >>> from gradpow.core import abs_power
+      >>> print(abs_power(jnp.array([-2.0, 0.0]), 3))
+      [8. 0.]
+    """
     if is_static(p) and p in (1, 2, 3):
         return signed_power(jnp.abs(x), p)
     return _abs_power(x, jnp.asarray(p, x.dtype))
 
 
 def signed_power(x: jax.Array, p: Scalar) -> jax.Array:
-    """phi_p(x) = sign(x)|x|^p; phi_1 returns x itself."""
+    """phi_p(x) = sign(x)|x|^p; phi_1 returns x itself.
+
+    Examples:
+      >>> from gradpow.core import signed_power
+      >>> print(signed_power(jnp.array([-2.0, 0.0]), 3))
+      [-8.  0.]
+    """
     if is_static(p) and p == 1:
         return x
     if is_static(p) and p == 2:
@@ -117,6 +129,11 @@ def power_mean(x: jax.Array, y: jax.Array, w: Scalar, p: Scalar) -> jax.Array:
 
     The powers are taken at the scale of the larger operand, so that they neither overflow nor
     vanish while the mean itself is a normal number (the bare cube of 1e-13 is 0 in float32).
+
+    Examples:
+      >>> from gradpow.core import power_mean
+      >>> round(float(power_mean(jnp.float32(3.0), jnp.float32(4.0), 0.5, 2)), 3)
+      3.536
     """
     if is_static(p) and p == 1:
         return w * x + (1 - w) * y

@@ -216,6 +216,35 @@ def test_numbers_anywhere_in_their_ranges_give_no_nan(name, data):
     TRIED["numbers at and near the ends of their ranges"] += 1
 
 
+# Signs
+
+
+@every_case
+@settings(max_examples=5)
+@given(grads=histories(magnitudes(1e3)))
+def test_turning_all_signs_turns_the_updates(name, grads):
+    def updates(sign):
+        return signed_run(name)(sign, {k: sign * g for k, g in grads.items()})
+
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, -b), updates(1.0), updates(-1.0))
+
+
+@functools.cache
+def signed_run(name):
+    """From the sign of the parameters, which stand still, and the gradients to the updates."""
+    tx = CASES[name].in_chain()
+
+    def run(sign, grads):
+        params = {k: jnp.full(shape, sign * 0.5) for k, shape in SIZES.items()}
+
+        def step(state, grad):
+            return tx.update(grad, state, params)[::-1]
+
+        return jax.lax.scan(step, tx.init(params), grads)[1]
+
+    return quick_jit(run)
+
+
 # Counters
 
 

@@ -239,7 +239,8 @@ def test_dead_gradients_never_give_nan_or_inf(name, changes, deep):
         params, state, finite = carry
         grad = jax.tree.map(lambda g: jnp.where(i < 20, g[jnp.minimum(i, 19)], 0.0), alive)
         updates, state = tx.update(grad, state, params)
-        params = optax.apply_updates(params, updates)
+        if name not in LINKS:  # what a link emits need not be a step
+            params = optax.apply_updates(params, updates)
         return (params, state, finite & all_finite((params, state, updates))), None
 
     @quick_jit

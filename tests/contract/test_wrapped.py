@@ -146,14 +146,18 @@ def test_vmap_over_every_number_is_the_loop_over_its_values(name):
 def test_meta_gradients_are_right_and_finite_where_gradients_are_zero(name):
     numbers, params = dict(CASES[name].numbers), matrix()
     params["matrix"] = params["matrix"].at[0, 0].set(0)
-    grads, weights = gradient_list(params)[:3], gradients(params, 1, seed=1)["matrix"][0]
+    weights = gradients(params, 1, seed=1)["matrix"][0]
+    grads = jax.tree.map(lambda *g: jnp.stack(g), *gradient_list(params)[:3])
 
     def loss(numbers, start, grads):
         tx = CASES[name].in_chain(**numbers)
-        params, state = start, tx.init(start)
-        for grad in grads:
+
+        def step(carry, grad):
+            params, state = carry
             updates, state = tx.update(grad, state, params)
-            params = optax.apply_updates(params, updates)
+            return (optax.apply_updates(params, updates), state), None
+
+        (params, _), _ = jax.lax.scan(step, (start, tx.init(start)), grads)
         return jnp.sum(weights * (params["matrix"] - start["matrix"]))
 
     slopes = quick_jit(jax.grad(loss, argnums=(0, 1, 2)))(as_arrays(numbers), params, grads)

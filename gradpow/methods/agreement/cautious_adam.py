@@ -22,9 +22,8 @@ def cautious_adam(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Cautious Adam: Adam without the coordinates that go against the gradient.
 
-    **Defaults differ from optax.adamw's**: eps = 1e-6 (Appendix F of the AMS paper), no decay, and
-    decay after the step instead of before it. Per tensor, with the mask phi = 1 where u g > 0 and 0
-    elsewhere, u being Adam's update:
+    **Defaults differ from optax.adamw's**: eps = 1e-6 (Appendix F of the AMS paper) and no decay,
+    which comes after the step. Per tensor, phi is 1 where u g > 0 and 0 elsewhere, u Adam's update:
 
     .. math::
       \theta_t = \theta_{t-1} - \eta_t\, \phi \circ u_t / \max(\mathrm{mean}\,\phi, \mathrm{floor}),
@@ -42,9 +41,8 @@ def cautious_adam(
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> tx = gradpow.cautious_adam(0.1)
-      >>> params = jnp.zeros(2)
-      >>> _, state = tx.update(jnp.array([1.0, 1.0]), tx.init(params), params)
-      >>> tx.update(jnp.array([1.0, -0.5]), state, params)[0].round(3)
+      >>> _, state = tx.update(jnp.array([1.0, 1.0]), tx.init(jnp.zeros(2)))
+      >>> tx.update(jnp.array([1.0, -0.5]), state)[0].round(3)
       Array([-0.2, -0. ], dtype=float32)
 
     References:

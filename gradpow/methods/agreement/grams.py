@@ -40,8 +40,7 @@ def grams(
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> tx = gradpow.grams(0.1)
-      >>> params = jnp.zeros(2)
-      >>> tx.update(jnp.array([2.0, -3.0]), tx.init(params), params)[0].round(3)
+      >>> tx.update(jnp.array([2.0, -3.0]), tx.init(jnp.zeros(2)))[0].round(3)
       Array([-0.1,  0.1], dtype=float32)
 
     References:

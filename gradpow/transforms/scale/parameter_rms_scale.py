@@ -55,5 +55,6 @@ def parameter_rms_scale(
 
 def _root_mean_square(x: jax.Array, axis: int | None) -> jax.Array:
     """0 for zeros and for an empty array, with a slope of 0 there."""
-    mean = jnp.sum(x * x, axis, keepdims=True) / max(x.size if axis is None else x.shape[axis], 1)
+    size = float(x.size if axis is None else x.shape[axis])  # which int32 may not hold
+    mean = jnp.sum(x * x, axis, keepdims=True) / max(size, 1.0)
     return jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)
