@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from rich.console import Console
 
 from examples import style
@@ -33,7 +34,7 @@ from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.progress import progress_bar
 
 from . import trees
-from .display import kept, rank, save
+from .display import kept, look, rank, save
 from .methods import METHODS, Make, chosen, step_of
 
 BASE = "optax.adamw"
@@ -236,12 +237,17 @@ def draw(rows: list[Row], path: Path) -> None:
     chosen = sorted((r for r in rows if (r.tree, r.size) == (tree, size)), key=lambda r: r.ratio)
     figure = Figure(figsize=(8, 0.27 * len(chosen) + 1), dpi=200, layout="constrained")
     axes = figure.subplots()
+    of_others: dict[str, Any] = {"hatch": "////", "edgecolor": "white"}
     for i, row in enumerate(chosen):
-        color = "#999999" if row.method.startswith(("optax", "torch", "pytorch")) else "#0072B2"
-        axes.barh(i, row.ratio, color=color, height=0.7)
+        others = row.method.startswith(("optax", "torch", "pytorch"))
+        color = look(row.method).color
+        axes.barh(i, row.ratio, color=color, height=0.7, **(of_others if others else {}))
         axes.text(max(row.ratio, 1), i, f" {row.ratio:.2f}", va="center", fontsize=8)
     axes.axvline(1, color="#444444", lw=0.8)
-    axes.set_yticks(range(len(chosen)), [row.method for row in chosen])
+    ours = Patch(color="#777777", label="gradpow")
+    theirs = Patch(facecolor="#777777", label="optax, PyTorch, pytorch-optimizer", **of_others)
+    axes.legend(handles=[ours, theirs], loc="upper right", frameon=False)
+    axes.set_yticks(range(len(chosen)), [look(row.method).label for row in chosen])
     axes.invert_yaxis()
     axes.set(xlabel=f"time of a step over optax.adamw's; {size:,} parameters, {tree}")
     style.clean(axes)

@@ -9,13 +9,19 @@ from typing import Any
 
 from examples.pretrain import runs
 from examples.pretrain.files import write_whole
-from examples.style import LOOKS, Look
+from examples.style import Look
+from examples.style import look as look_of
+
+LIBRARIES = r"optax\.(?:contrib\.)?|torch |pytorch-optimizer "
 
 
 def look(method: str) -> Look:
-    """That of the optimizer, whatever its numbers: "s3, p=3" looks as "s3"."""
-    name = re.split(r"[,(]", method.removeprefix("optax."))[0]
-    return LOOKS.get(name, Look(method, "#999999"))
+    """That of the optimizer, whatever its numbers: "s3, p=3" looks as "s3", and is "S3, p=3"."""
+    if method == "gradpower(lion)":
+        return look_of("gradpower_lion")
+    library, name, numbers = re.fullmatch(rf"({LIBRARIES})?(\w+)(.*)", method).groups("")  # pyright: ignore[reportOptionalMemberAccess]
+    label, *rest = look_of(name.lower())
+    return Look(f"{library.split('.')[0].strip()} {label}{numbers}".lstrip(), *rest)
 
 
 def save(path: Path, rows: Sequence[Any], table: str) -> None:

@@ -270,9 +270,9 @@ def draw(rows: list[Row], path: Path) -> None:
                 continue
             own = look(row.method)
             dash = {SLOW: ":", "s3, p=1": ":"}.get(row.method, own.dash)
-            label, width = row.method, 1.4
+            label, width = own.label, 1.4
             if row.state == NEAREST:
-                dash, label, width = "-", f"{row.method},\nto the nearest", 0.8
+                dash, label, width = "-", f"{own.label},\nto the nearest", 0.8
             axes.loglog(row.steps, row.params, color=own.color, ls=dash, lw=width, label=label)
         axes.set(xlabel="steps", title=f"{states[0]} moments")
         style.clean(axes)

@@ -86,7 +86,8 @@ def draw(rows: list[Row], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     for name in dict.fromkeys(row.method for row in rows):
         here = [row for row in rows if row.method == name]
-        line = {"color": look(name).color, "ls": look(name).dash, "marker": ".", "label": name}
+        label, color, dash = look(name)
+        line = {"color": color, "ls": dash, "marker": ".", "label": label}
         left.loglog([row.leaves for row in here], [row.compile_s for row in here], **line)
         right.loglog([row.leaves for row in here], [row.step_ms for row in here], **line)
     left.set(xlabel="leaves", ylabel="compilation, s")

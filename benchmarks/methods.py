@@ -1,76 +1,87 @@
-"""What is measured: every optimizer of the library, and optax's beside them.
+"""What is measured: every method of the catalog, and optax's beside them.
 
 Each is a function of a learning rate, a number or a schedule, and a mask of what to decay.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
-import gradpow
 from examples.pretrain.errors import UserError
+from gradpow import find
+from gradpow.core import product
+from gradpow.presets import OPTIMIZERS
 from gradpow.transforms import decay_stepped_weights
 
 Make = Callable[..., optax.GradientTransformation]
 DECAY = 0.1
-ADAM = {"b1": 0.9, "b2": 0.95}
 
 
-def _decayed(factory: Make, **settings: Any) -> Make:
-    return lambda rate, mask=None: factory(rate, **settings, weight_decay=DECAY, mask=mask)
-
-
-def _undecayed(factory: Make, **settings: Any) -> Make:
-    """Decayed after the step, since it has no decay of its own."""
+def _made(name: str, **numbers: float) -> Make:
+    """An optimizer of `gradpow.presets`, some of its numbers changed."""
+    optimizer = OPTIMIZERS[name]
 
     def make(rate, mask=None):
-        schedule: Any = rate if callable(rate) else optax.constant_schedule(rate)
-        decay = decay_stepped_weights(lambda count: DECAY * schedule(count), mask)
-        return optax.chain(factory(rate, **settings), decay)
+        return optimizer.make(rate, weight_decay=DECAY, mask=mask, **numbers)
 
     return make
 
 
-def _gradpower_lion(rate, mask=None):
-    return gradpow.gradpower(optax.lion(rate, weight_decay=DECAY, mask=mask), p=1.2)
+def _sgd(rate, mask=None):
+    """Decayed after the step, since it has no decay of its own."""
+    decay = decay_stepped_weights(product(rate, DECAY), mask)
+    return optax.chain(optax.sgd(rate, momentum=0.9), decay)
+
+
+def _adamw(rate, mask=None):
+    return optax.adamw(rate, b1=0.9, b2=0.95, weight_decay=DECAY, mask=mask)
+
+
+def _lion(rate, mask=None):
+    return optax.lion(rate, weight_decay=DECAY, mask=mask)
 
 
 def _muon(rate, mask=None):
     return optax.contrib.muon(rate, weight_decay=DECAY, weight_decay_mask=mask)
 
 
-OPTAX: dict[str, Make] = {
-    "optax.adamw": _decayed(optax.adamw, **ADAM),
-    "optax.lion": _decayed(optax.lion),
-    "optax.sgd": _undecayed(optax.sgd, momentum=0.9),
+# What others have.
+OPTAX: dict[str, Make] = {"optax.adamw": _adamw, "optax.lion": _lion, "optax.sgd": _sgd}
+# Methods that are measured with other numbers than their papers', or several times: what an
+# optimizer costs depends on its powers. Each by what it is called here.
+VARIANTS: dict[str, dict[str, dict[str, float]]] = {
+    "s3": {f"s3, p={p:g}": {"p": p} for p in (1, 2, 3, 1.2)},
+    "stacey": {
+        "stacey(p,2)": {},
+        "stacey(p,p)": {"p": 3.0, "mirror_p": 3.0},
+        "stacey(2,p)": {"p": 2.0, "mirror_p": 2.8, "eps": 0.0},
+    },
+    "lp_descent": {"lp_descent, p=3": {"p": 3.0}},
+    "sgdpower": {"sgdpower": {"p": 0.8}},
+    "gradpower_lion": {"gradpower(lion)": {"b1": 0.9, "b2": 0.99}},  # optax.lion's
+    "cautious_lion": {"cautious_lion": {"b1": 0.9, "b2": 0.99}},  # likewise
+    "ams": {"ams(-0.5)": {"negative_scale": -0.5}},  # at -1 it is Grams
 }
-ELEMENTWISE: dict[str, Make] = {
-    "sgdpower": _undecayed(gradpow.sgdpower, p=0.8, momentum=0.9),
-    "adampower": _decayed(gradpow.adampower, p=1.2, **ADAM),
-    "adagradpower": _undecayed(gradpow.adagradpower, p=1.2),
-    "gradpower(lion)": _gradpower_lion,
-    "s3, p=1": _decayed(gradpow.s3, p=1),
-    "s3, p=2": _decayed(gradpow.s3, p=2),
-    "s3, p=3": _decayed(gradpow.s3, p=3),
-    "s3, p=1.2": _decayed(gradpow.s3, p=1.2),
-    "stacey(p,2)": _decayed(gradpow.stacey, p=2.8, mirror_p=2.0),
-    "stacey(p,p)": _decayed(gradpow.stacey, p=3.0, mirror_p=3.0),
-    "stacey(2,p)": _decayed(gradpow.stacey, p=2.0, mirror_p=2.8, eps=0.0),
-    "lp_descent, p=3": _undecayed(gradpow.lp_descent, p=3.0),
-    "grams": _decayed(gradpow.grams, **ADAM),
-}
+# AMS normalises but for its default; all others as the catalog says.
+SUMMING = {"ams", *(entry.name for entry in find() if entry.sums != "nothing")}
+
+
+def _all(names: Iterable[str]) -> dict[str, Make]:
+    return {
+        called: _made(name, **numbers)
+        for name in names
+        for called, numbers in VARIANTS.get(name, {name: {}}).items()
+    }
+
+
+_NAMES = [name for name in OPTIMIZERS if name in VARIANTS or name in {e.name for e in find()}]
+ELEMENTWISE = _all(name for name in _NAMES if name not in SUMMING)
 # Sums over a tensor, and Muon's products of matrices: each tensor is read more than once.
-REDUCING: dict[str, Make] = {
-    "ams(-0.5)": _decayed(gradpow.ams, negative_scale=-0.5, **ADAM),
-    "cautious_adam": _decayed(gradpow.cautious_adam, **ADAM),
-    "cautious_lion": _decayed(gradpow.cautious_lion),
-    "optax.contrib.muon": _muon,
-    "muonpower": _decayed(gradpow.muonpower),
-}
-METHODS = {**OPTAX, **ELEMENTWISE, **REDUCING}
+REDUCING = _all(name for name in _NAMES if name in SUMMING) | {"optax.contrib.muon": _muon}
+METHODS: dict[str, Make] = {**OPTAX, **ELEMENTWISE, **REDUCING}
 
 
 def step_of(tx: optax.GradientTransformation) -> Callable[..., Any]:

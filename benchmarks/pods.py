@@ -29,7 +29,7 @@ from examples.pretrain.sharding import MeshShape, make_mesh, place
 from examples.progress import progress_bar
 
 from . import trees
-from .display import kept, rank, save
+from .display import kept, look, rank, save
 from .methods import METHODS, REDUCING, chosen, in_pipeline, step_of
 from .program import Cost, cost
 
@@ -140,7 +140,7 @@ def table(rows: list[Row]) -> str:
     return "\n".join([*lines, EXPLANATION])
 
 
-TICKS = (1, 1.2, 1.5, 2, 3, 5, 8, 12)
+TICKS = (1, 3, 10, 30, 100, 300, 1000)
 EXPLANATION = (
     "Traffic: bytes that a device's step reads from and writes to its main memory, over the bytes "
     "of reading params, gradients and states once and writing params and states once. Temporaries: "
@@ -166,7 +166,7 @@ def draw(rows: list[Row], path: Path) -> None:
     names = list(dict.fromkeys(row.method for row in rows))
     targets = list(dict.fromkeys(row.target for row in rows))
     figure = Figure(
-        figsize=(3.2 * len(kinds) + 1.5, 0.24 * len(names) + 1.2), dpi=200, layout="constrained"
+        figsize=(3.2 * len(kinds) + 3, 0.24 * len(names) + 1.2), dpi=200, layout="constrained"
     )
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     most = 1.1 * max(1.5, *(row.step.traffic for row in rows))
@@ -182,9 +182,10 @@ def draw(rows: list[Row], path: Path) -> None:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
         style.clean(axes)
-    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_yticks(range(len(names)), [look(name).label for name in names])
     panels[0].invert_yaxis()
-    panels[-1].legend(frameon=False, fontsize=7)
+    dots, labels = panels[0].get_legend_handles_labels()
+    figure.legend(dots, labels, loc="outside right upper", frameon=False, markerscale=2)
     figure.savefig(path)
 
 

@@ -39,21 +39,19 @@ from sklearn.datasets import load_digits
 
 import gradpow
 
+sys.path.append(str(Path(__file__).parents[1]))  # so that it runs as a file, too
+from examples.style import look
+from gradpow.core import nearest
 
-def adamw(learning_rate, weight_decay):
+SHOWN = ("adamw", "adampower", "s3", "stacey", "grams")
+RATES = (0.003, 0.01, 0.03, 0.1, 0.3)  # where normalised steps are best here
+OTHER_RATES = {"stacey": (0.01, 0.03, 0.1, 0.3, 1.0)}  # its step is not normalised
+NUMBERS = {
     # With AdamPower's b1, b2 and eps, so that the two differ in nothing but the power.
-    return optax.adamw(learning_rate, b1=0.9, b2=0.95, eps=1e-8, weight_decay=weight_decay)
-
-
-# Label, colour (of the Okabe-Ito palette, which colour-blind people can tell apart), factory, and
-# five learning rates around those that suit it.
-RATES = (0.003, 0.01, 0.03, 0.1, 0.3)
-OPTIMIZERS = {
-    "adamw": ("AdamW", "#444444", adamw, RATES),
-    "adampower": ("AdamPower", "#0072B2", gradpow.adampower, RATES),
-    "s3": ("S3", "#D55E00", gradpow.s3, RATES),
-    "stacey": ("STACEY", "#009E73", gradpow.stacey, (0.01, 0.03, 0.1, 0.3, 1.0)),
-    "grams": ("Grams", "#CC79A7", gradpow.grams, RATES),
+    "adamw": {"b1": 0.9, "b2": 0.95, "eps": 1e-8},
+    # The library has no default for these powers.
+    "sgdpower": {"p": 0.5},
+    "lp_descent": {"p": 3.0},
 }
 CHUNK = 20  # steps between evaluations; if they do not divide --steps, the rest compiles again
 NOTES = """\
@@ -68,8 +66,8 @@ is the library's default."""
 class Config:
     """Compare gradpow's optimizers with AdamW on handwritten digits."""
 
-    optimizers: tuple[str, ...] = tuple(OPTIMIZERS)
-    """Which to train: any of adamw, adampower, s3, stacey, grams."""
+    optimizers: tuple[str, ...] = SHOWN
+    """Which to train: any of those that `python -m gradpow` prints."""
     steps: int = 600
     """Training steps of each run, with 64 images each."""
     seeds: int = 3
@@ -128,14 +126,21 @@ def set_up(config: Config) -> Setup:
     return Setup(data, batches, graphdef, params)
 
 
-def make_run(factory, setup: Setup, total_steps: int):
+def rates_of(name: str) -> tuple[float, ...]:
+    return OTHER_RATES.get(name, RATES)
+
+
+def make_run(name: str, setup: Setup, total_steps: int):
     """One training run as two pure functions: its start, and its advance by some batches."""
+    factory = gradpow.presets.OPTIMIZERS[name].factory
+    numbers = NUMBERS.get(name, {})
 
     def make_optimizer(rate):
         # Decoupled decay takes rate * weight_decay of the weights at every step: here, for each
         # optimizer and rate, what AdamW takes with a decay of 0.1 at the rate 0.01.
         decay = gradpow.matched_weight_decay(adam_lr=0.01, adam_weight_decay=0.1, lr=rate)
-        return factory(optax.cosine_decay_schedule(rate, total_steps), weight_decay=decay)
+        schedule = optax.cosine_decay_schedule(rate, total_steps)
+        return factory(schedule, weight_decay=decay, mask=None, **numbers)
 
     def loss_and_accuracy(params, images, labels):
         logits = nnx.merge(setup.graphdef, params)(images)
@@ -168,9 +173,9 @@ def make_run(factory, setup: Setup, total_steps: int):
 def train(name: str, setup: Setup, config: Config, report: Callable[..., None]) -> Result:
     """Trains with all rates and seeds at once, in a single compilation."""
     clock = time.perf_counter()
-    label, _, factory, rates = OPTIMIZERS[name]
+    label, rates = look(name).label, rates_of(name)
     report(description=f"{label}: compiling")
-    start, advance = make_run(factory, setup, config.steps)
+    start, advance = make_run(name, setup, config.steps)
     # The inner vmap runs over the seeds, the outer one over the rates.
     start = jax.vmap(jax.vmap(start, in_axes=(None, 0)), in_axes=(0, None))
     advance = jax.jit(jax.vmap(jax.vmap(advance, in_axes=(None, 0, 0)), in_axes=(0, 0, None)))
@@ -206,11 +211,11 @@ def print_table(results: dict[str, Result], console: Console) -> None:
     for heading in ("Best rate", "Test accuracy, %", "Test loss", "Seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, result in results.items():
-        label, _, _, rates = OPTIMIZERS[name]
+        rates = rates_of(name)
         accuracy = 100 * result.metrics["test accuracy"][-1, result.best]
         loss = result.curve[-1]
         table.add_row(
-            label,
+            look(name).label,
             f"{rates[result.best]:g}" + ("*" if result.best in (0, len(rates) - 1) else " "),
             f"{accuracy.mean():.1f} ({accuracy.min():.1f} - {accuracy.max():.1f})",
             f"{loss.mean():.3f} ({loss.min():.3f} - {loss.max():.3f})",
@@ -224,7 +229,7 @@ def draw(results: dict[str, Result], path: Path) -> None:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(4, 3))
     height = 0.0
     for name, result in sorted(results.items(), key=lambda item: item[1].curve[-1].mean()):
-        label, color, _, rates = OPTIMIZERS[name]
+        (label, color, _), rates = look(name), rates_of(name)
         final = result.metrics["validation loss"][-1]
         for axes, x, y in ((left, result.steps, result.curve), (right, rates, final)):
             axes.plot(x, y.mean(axis=-1), color=color)
@@ -254,7 +259,7 @@ def write_json(results: dict[str, Result], config: Config, path: Path) -> None:
     """Writes all that was measured, at every rate; what is not finite becomes null."""
 
     def entry(name, result):
-        rates = OPTIMIZERS[name][3]
+        rates = rates_of(name)
         chosen = {"rates": rates, "best rate": rates[result.best], "seconds": result.seconds}
         null = np.array(None)
         metrics = {k: np.where(np.isfinite(v), v, null).tolist() for k, v in result.metrics.items()}
@@ -276,8 +281,11 @@ def check(config: Config) -> None:
     if config.steps < 1 or config.seeds < 1:
         sys.exit("quickstart: --steps and --seeds must be at least 1")
     for name in config.optimizers or ("nothing",):
-        if name not in OPTIMIZERS:
-            sys.exit(f"quickstart: --optimizers takes {', '.join(OPTIMIZERS)}, not {name}")
+        if name not in gradpow.presets.OPTIMIZERS:
+            sys.exit(
+                "quickstart: --optimizers takes methods by the names that python -m gradpow "
+                f"prints, not {name}{nearest(name, gradpow.presets.OPTIMIZERS)}"
+            )
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=config.out).close()

@@ -24,6 +24,7 @@ _CHOSEN = {
     "lion": ("#56B4E9", "--"),
     "muon": ("#882255", "--"),
     "adampower": ("#0072B2", "-"),
+    "ams": ("#8C564B", "-"),
     "s3": ("#D55E00", "-"),
     "stacey": ("#009E73", "-"),
     "grams": ("#CC79A7", "-"),
@@ -31,8 +32,8 @@ _CHOSEN = {
     "cautious_lion": ("#56B4E9", "-"),
     "muonpower": ("#882255", "-"),
 }
-# Of all others, by their names: Tol's "muted".
-_PALETTE = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#AA4499")
+# Of all others, by their names: Tol's "muted" without its two palest.
+_PALETTE = ("#332288", "#44AA99", "#117733", "#999933", "#CC6677", "#AA4499")
 # What the catalog does not have: the variants of `gradpow.presets`.
 _LABELS = {
     "muon": "Muon",

@@ -17,15 +17,15 @@ import numpy as np
 import optax
 
 import gradpow
-from examples.style import LOOKS, clean
+from examples.style import clean, look
 
 STEPS = 1500
 OPTIMIZERS = {  # label, colour, dash
-    optax.adam(0.01): ("Adam", *LOOKS["adamw"][1:]),
-    gradpow.cautious_adam(0.01): LOOKS["cautious_adam"],
-    gradpow.grams(0.01): LOOKS["grams"],
-    optax.lion(0.001, weight_decay=0.0): LOOKS["lion"],
-    gradpow.cautious_lion(0.001): ("Cautious Lion", "#56B4E9", ":"),
+    gradpow.adam(0.01): look("adam"),
+    gradpow.cautious_adam(0.01): look("cautious_adam"),
+    gradpow.grams(0.01): look("grams"),
+    gradpow.lion(0.001, weight_decay=0.0): look("lion"),
+    gradpow.cautious_lion(0.001): look("cautious_lion"),
 }
 
 

@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from examples.style import LOOKS, clean
+from examples.style import clean, look
 from gradpow import chain, theory
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
 
@@ -31,11 +31,11 @@ LENGTH = 200  # gradients that are trained; those before them are 0
 METHODS = {
     "Adam (0.9, 0.999)": (
         optax.scale_by_adam(0.9, 0.999, eps=0.0),
-        LOOKS["adamw"][1:],
+        look("adam")[1:],
         (0.9, 0.999),
     ),
     "Adam (0.9, 0.95)": (optax.scale_by_adam(0.9, 0.95, eps=0.0), ("#999999", "--"), (0.9, 0.95)),
-    "S3, p = 3": (chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3)), LOOKS["s3"][1:], None),
+    "S3, p = 3": (chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3)), look("s3")[1:], None),
     "S3, p = 1": (chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 1)), ("#D55E00", ":"), None),
 }
 

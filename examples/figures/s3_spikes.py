@@ -20,7 +20,7 @@ import numpy as np
 import optax
 from sklearn.datasets import load_digits
 
-from examples.style import LOOKS, clean
+from examples.style import clean, look
 from examples.sweep import count_spikes
 from gradpow import chain
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
@@ -28,10 +28,10 @@ from gradpow.transforms import nesterov_pmoment, p_norm_scale
 STEPS, RUNS, BATCH = 600, 10, 32
 RATES = np.array([1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1])
 OPTIMIZERS = {  # label, look, and what is multiplied by the rate
-    "Adam (0.9, 0.999)": (LOOKS["adamw"][1:], optax.scale_by_adam(0.9, 0.999)),
+    "Adam (0.9, 0.999)": (look("adam")[1:], optax.scale_by_adam(0.9, 0.999)),
     "Adam (0.95, 0.95)": (("#999999", "--"), optax.scale_by_adam(0.95, 0.95)),
     "S3, p = 1": (("#D55E00", ":"), chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 1))),
-    "S3, p = 3": (LOOKS["s3"][1:], chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3))),
+    "S3, p = 3": (look("s3")[1:], chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3))),
 }
 digits = load_digits()
 images, labels = jnp.asarray(digits.data / 16, jnp.float32), jnp.asarray(digits.target)

@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 
-from examples.style import LOOKS, clean
+from examples.style import clean, look
 from gradpow import chain
 from gradpow.transforms import nesterov_pmoment, p_norm_scale
 
@@ -30,8 +30,8 @@ RATES = np.array([1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1])
 OPTIMIZERS = {  # label, look, and what is multiplied by the rate
     "SGD": (("#999999", ":"), optax.identity()),
     "signSGD": (("#56B4E9", "--"), optax.scale_by_sign()),
-    "Adam": (LOOKS["adamw"][1:], optax.scale_by_adam()),
-    "S3": (LOOKS["s3"][1:], chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3))),
+    "Adam": (look("adam")[1:], optax.scale_by_adam()),
+    "S3": (look("s3")[1:], chain(nesterov_pmoment(0.95), p_norm_scale(0.95, 3))),
 }
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import optax
 
 import gradpow
-from examples.style import LOOKS, clean
+from examples.style import clean, look
 
 POWERS, STEPS, RATE, SAMPLES, BATCH = (8, 4, 2), 5000, 1e-3, 100_000, 16
 MU = np.array([2.0, 0.0])
@@ -87,7 +87,7 @@ for (above, below), p in zip(axes.T, POWERS, strict=True):
     above.contour(x, y, np.log10(height + 1e-3), levels=9, colors="#cccccc", linewidths=0.6)
     above.plot(*MU, "+", color="#444444", ms=10)
     for name, make in OPTIMIZERS.items():
-        label, color, dash = LOOKS[name]
+        label, color, dash = look(name)
         iterates = estimate(make(p), p, samples)
         above.plot(*np.asarray(iterates)[0].T, color=color, ls=dash, lw=1.4, label=label)
         distance = distances(iterates)

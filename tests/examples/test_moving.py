@@ -48,7 +48,7 @@ def counts(state):
 
 def test_grams_goes_on_with_the_size_of_adamw_s_step_and_the_sign_of_the_gradient():
     params, adamw, old, grads = in_flight()
-    tx = gradpow.grams(SCHEDULE, weight_decay=0.0, **AVERAGES)
+    tx = gradpow.grams(SCHEDULE, **AVERAGES)
     state = shown("to_grams")(tx, params, old)
     assert counts(state) == counts(old) == [50, 50]
     updates, state = tx.update(grads, state, params)

@@ -52,7 +52,7 @@ def test_the_json_holds_every_metric_at_every_step_rate_and_seed(quickstart, rep
     assert list(report["results"]) == ["adamw", "s3"]
     for name, entry in report["results"].items():
         assert entry["step"] == [4]
-        assert tuple(entry["rates"]) == quickstart.OPTIMIZERS[name][3]
+        assert tuple(entry["rates"]) == quickstart.rates_of(name)
         for split in ("validation", "test"):
             assert np.shape(entry[f"{split} loss"]) == (1, 5, 2)
             # 4 steps at the best rate beat the even guess, log 10, by far.
@@ -86,8 +86,9 @@ def test_seeds_and_rates_all_differ(report):
 
 def test_the_picture_shows_every_optimizer_that_ran_and_no_other(quickstart, written):
     pixels = image.imread(written / "quickstart.png")[..., :3].reshape(-1, 3)
-    for name, (_, color, _, _) in quickstart.OPTIMIZERS.items():
-        shown = np.any(np.all(np.abs(pixels - colors.to_rgb(color)) < 1 / 255, axis=-1))
+    for name in quickstart.SHOWN:
+        color = colors.to_rgb(quickstart.look(name).color)
+        shown = np.any(np.all(np.abs(pixels - color) < 1 / 255, axis=-1))
         assert shown == (name in ("adamw", "s3"))
 
 
