@@ -72,7 +72,17 @@ def tiny(*_, **__):
     return Problem({"batch": "4 rows"}, init, losses, measure, batches(0, 1)["x"][0], batches)
 
 
-@pytest.mark.parametrize("name", claims.STUDIES)
+# One of each file; `vae` trains on real images below.
+QUICK = {"muonpower", "s3-ablation", "stacey-parts", "ams-text"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.hunt)
+        for name in claims.STUDIES
+    ],
+)
 def test_every_study_runs_for_ten_steps(name, monkeypatch):
     problem = tiny()
     problem = dataclasses.replace(problem, validation={"x": problem.validation})
