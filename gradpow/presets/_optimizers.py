@@ -10,7 +10,6 @@ import optax
 from gradpow.catalog import atlas
 from gradpow.core import map_with_names, parameter_kind, product
 from gradpow.methods.powered import hidden_matrices, muonpower, stacey
-from gradpow.methods.sign import lion
 from gradpow.schedules import warmup_stable_decay
 from gradpow.transforms import decay_stepped_weights
 from gradpow.wrappers import cautious, gradpower
@@ -93,11 +92,16 @@ def _cautious_muon(
 
 
 def _gradpower_lion(learning_rate, p=1.2, b1=0.9, b2=0.99, weight_decay=0.0, mask=None):
-    return gradpower(lion(learning_rate, b1, b2, weight_decay, mask), p)
+    return gradpower(optax.lion(learning_rate, b1, b2, None, weight_decay, mask), p)
 
 
-# What the settings name and the catalog does not have.
+# What the settings name and the catalog does not have, and optax's own of four that it has: runs
+# have been stored with their states.
 _VARIANTS: dict[str, Factory] = {
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "lion": optax.lion,
+    "sgd": optax.sgd,
     "muon": _muon,
     "cautious_muon": _cautious_muon,
     "gradpower_lion": _gradpower_lion,

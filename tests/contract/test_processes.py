@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.contract.trees import assert_close
 from tests.process_worker import CASES
 
+from tests.contract.trees import assert_close
 from tests.ports import free_port
 
 WORKER = "tests.contract.process_worker"
