@@ -13,7 +13,7 @@ import pytest
 from pybtex.database import parse_file
 
 import gradpow
-from gradpow import catalog, methods, transforms, wrappers
+from gradpow import cards, catalog, methods, transforms, wrappers
 from gradpow.__main__ import main
 from tests.contract import measured
 from tests.contract.cases import METHODS, WRAPPERS, each
@@ -101,14 +101,14 @@ def test_a_method_s_name_is_a_function_and_never_a_folder(name):
 
 
 def test_links_are_functions_of_transforms_and_never_folders():
-    for name in catalog.links():
-        assert inspect.isfunction(getattr(transforms, name))
+    for card in cards.links():
+        assert getattr(transforms, card.name) is card.factory
 
 
 def test_what_is_combined_can_be_read_by_pyright(tmp_path):
     script = tmp_path / "uses.py"
     names = [f"gradpow.{entry.name}" for entry in gradpow.atlas()]
-    names += [f"gradpow.transforms.{name}" for name in catalog.links()]
+    names += [f"gradpow.transforms.{card.name}" for card in cards.links()]
     script.write_text("import gradpow\n\n" + "".join(f"reveal_type({n})\n" for n in names))
     (tmp_path / "pyrightconfig.json").write_text(json.dumps({"extraPaths": [str(ROOT)]}))
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "--outputjson"]
@@ -209,7 +209,8 @@ def test_the_atlas_prints_a_row_for_each_method_in_a_terminal_and_in_a_notebook(
         assert all(f'href="{source.link}"' in table for source in entry.sources)
 
 
-def test_the_command_prints_the_atlas_or_what_is_found_or_an_error(capsys):
+def test_the_command_prints_the_atlas_or_what_is_found_or_an_error(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     command = [sys.executable, "-m", "gradpow"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert run.stdout == f"{gradpow.atlas()}\n"

@@ -16,7 +16,8 @@ MAY = {
     "wrappers": {"core", "schedules", "transforms"},
     "methods": {"core", "schedules", "transforms", "wrappers"},
     "metrics": {"core", "schedules", "transforms", "wrappers", "methods", "theory"},
-    "catalog": {"transforms", "wrappers", "methods"},
+    "cards": {"transforms", "wrappers", "methods"},
+    "catalog": {"cards"},
 }
 MAY["presets"] = {*MAY}
 SOURCES = sorted(PACKAGE.rglob("*.py"))

@@ -4,6 +4,9 @@ Chain them with :func:`gradpow.chain` or :func:`optax.chain`. Folders never appe
 ``from gradpow.transforms import sign_power``.
 """
 
+if __name__ != "gradpow.transforms":
+    raise ImportError("the folder transforms at the top is for readers: import gradpow.transforms")
+
 from .average import *
 from .direction import *
 from .gradient import *

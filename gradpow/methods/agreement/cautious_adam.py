@@ -29,10 +29,9 @@ def cautious_adam(
       \theta_t = \theta_{t-1} - \eta_t\, \phi \circ u_t / \max(\mathrm{mean}\,\phi, \mathrm{floor}),
       \qquad \theta_t \leftarrow \theta_t - \eta_t \gamma \theta_t
 
-    The AMS paper masks by >= instead, which is ``gradpow.ams(..., negative_scale=0.0)``: the two
-    differ where gradients are exactly 0. Its Definition 3.2 prints a normaliser by the norm of u;
-    its Algorithm 1 and Corollary 4.2 need the norm of the mask, as here. The code of Liang et al.
-    decays before the step.
+    The AMS paper masks by >=, which is ``gradpow.ams(..., negative_scale=0.0)``: the two differ
+    where gradients are exactly 0. Its Definition 3.2 prints a normaliser by the norm of u where its
+    Algorithm 1 needs that of the mask, as here. Liang et al.'s code decays before the step.
 
     Args:
       learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`.
