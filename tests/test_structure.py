@@ -16,7 +16,8 @@ MAY = {
     "wrappers": {"core", "schedules", "transforms"},
     "methods": {"core", "schedules", "transforms", "wrappers"},
     "metrics": {"core", "schedules", "transforms", "wrappers", "methods", "theory"},
-    "catalog": {"transforms", "wrappers", "methods"},
+    "entries": set(),
+    "catalog": {"entries", "transforms", "wrappers", "methods"},
 }
 MAY["presets"] = {*MAY}
 SOURCES = sorted(PACKAGE.rglob("*.py"))
