@@ -292,7 +292,8 @@ def test_gradients_of_another_structure_are_refused_not_broadcast(name, what):
     state = jax.eval_shape(tx.init, SHAPED)
     if what == "another name" and not jax.tree.leaves(state):
         return  # nothing of it is by name
-    with pytest.raises(ValueError, match=OF_SHAPE):
+    by_name = rf"{OF_SHAPE}|pytree structure error"  # of a link whose state has no names
+    with pytest.raises(ValueError, match=by_name if what == "another name" else OF_SHAPE):
         jax.eval_shape(tx.update, OTHERS[what], state, SHAPED)
     TRIED["gradients, parameters and states from elsewhere"] += 1
 

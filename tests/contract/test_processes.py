@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.process_worker import CASES
 
+from tests.contract.process_worker import CASES
 from tests.contract.trees import assert_close
 from tests.ports import free_port
+
+pytestmark = pytest.mark.hunt
 
 WORKER = "tests.contract.process_worker"
 ROOT = Path(__file__).parents[2]
