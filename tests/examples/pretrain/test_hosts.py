@@ -22,7 +22,7 @@ from examples.pretrain.checkpoints import Checkpoints
 from examples.pretrain.config import parse, peek_launch
 from examples.pretrain.errors import UserError
 from examples.pretrain.runs import make_parts
-from tests.ports import free_port
+from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 AXES = ("data", "fsdp", "tensor")
