@@ -49,7 +49,7 @@ def torch_steps(
 
 
 def rounding(eps: float, theta0: np.ndarray, expected: np.ndarray, numbers: Any) -> np.ndarray:
-    """A floor: PyTorch rounds parameters twice a step, and the steps are their differences."""
+    """Allowed, since PyTorch rounds parameters twice a step and steps are their differences."""
     del numbers
     return 2 * eps * np.max(np.abs(np.cumsum([theta0, *expected], axis=0)), axis=0)
 

@@ -18,7 +18,7 @@ def test_steps_of_pytorch():
         gradpow.adam,
         loop,
         np.float64,
-        floor=rounding,
+        rounding=rounding,
         learning_rate=rate,
         b1=0.8,
         b2=0.95,

@@ -25,7 +25,7 @@ def test_steps_of_pytorch_optimizer():
         gradpow.cautious_adam,
         loop,
         np.float64,
-        floor=rounding,
+        rounding=rounding,
         learning_rate=rate,
         b1=0.8,
         b2=0.95,

@@ -31,7 +31,9 @@ def test_steps_of_lion_pytorch():
     factory = decays_first(
         lambda *args, **numbers: gradpow.cautious_lion(*args, **numbers, floor=1e-5)
     )
-    assert_steps_of_loop(factory, loop, np.float64, floor=rounding, **NUMBERS, weight_decay=decay)
+    assert_steps_of_loop(
+        factory, loop, np.float64, rounding=rounding, **NUMBERS, weight_decay=decay
+    )
 
 
 def test_steps_of_pytorch_optimizer():
@@ -44,4 +46,4 @@ def test_steps_of_pytorch_optimizer():
         )
         return divided_by_what_is_kept(steps)
 
-    assert_steps_of_loop(gradpow.cautious_lion, loop, np.float64, floor=rounding, **NUMBERS)
+    assert_steps_of_loop(gradpow.cautious_lion, loop, np.float64, rounding=rounding, **NUMBERS)

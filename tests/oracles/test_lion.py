@@ -24,7 +24,7 @@ def test_steps_of_packages(package):
         gradpow.lion,
         loop,
         np.float64,
-        floor=rounding,
+        rounding=rounding,
         learning_rate=rate,
         b1=0.8,
         b2=0.95,

@@ -23,7 +23,7 @@ def test_steps_of_pytorch(momentum, nesterov):
         gradpow.sgd,
         loop,
         np.float64,
-        floor=rounding,
+        rounding=rounding,
         learning_rate=rate,
         momentum=momentum,
         nesterov=nesterov,

@@ -20,7 +20,7 @@ def test_steps_of_norms_and_biases():
     def vectors(learning_rate, b):
         return gradpow.tiger(lambda t: 2 * learning_rate(t), b, kind=lambda path: "vector")
 
-    assert_steps_of_loop(vectors, loop, np.float64, floor=rounding, learning_rate=rate, b=0.95)
+    assert_steps_of_loop(vectors, loop, np.float64, rounding=rounding, learning_rate=rate, b=0.95)
 
 
 def test_without_the_root_mean_squares_it_is_lion_with_equal_betas():
@@ -28,5 +28,5 @@ def test_without_the_root_mean_squares_it_is_lion_with_equal_betas():
         return gradpow.lion(learning_rate, b, b, weight_decay, mask)
 
     assert_steps_of_loop(
-        lion, loop, np.float64, floor=rounding, learning_rate=rate, b=0.95, weight_decay=decay
+        lion, loop, np.float64, rounding=rounding, learning_rate=rate, b=0.95, weight_decay=decay
     )
