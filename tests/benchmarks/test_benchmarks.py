@@ -176,6 +176,7 @@ def test_the_wrapped_link_of_stacey_is_of_the_same_optimizer():
     np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.hunt
 def test_programs_that_are_there_are_not_compiled_again(tmp_path, monkeypatch, capsys):
     if importlib.util.find_spec("libtpu") is None:
         pytest.skip("libtpu, the TPU compiler, is not installed: pip install 'gradpow[pods]'")
