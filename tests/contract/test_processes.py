@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.contract.ports import free_port
 from tests.contract.process_worker import CASES
 from tests.contract.trees import assert_close
-from tests.contract.ports import free_port
 
 pytestmark = pytest.mark.hunt
 
