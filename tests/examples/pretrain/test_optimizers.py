@@ -25,6 +25,7 @@ from examples.pretrain.presets import NANO_RATES, get_recipe
 from examples.pretrain.qwen2moe import Qwen2MoeShape
 from examples.pretrain.step import cross_entropy
 from gradpow.core import parameter_kind
+from tests.examples.names import one_of_a_kind
 
 LLAMA = LlamaShape(vocab=32, width=16, ff=32, heads=2, layers=2)
 SHAPES = {
@@ -79,7 +80,7 @@ def step_of(tx):
     return step
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@one_of_a_kind()
 def test_every_optimizer_learns_a_batch_at_its_nano_rate(optimizer):
     params, loss_and_gradient = batch()
     tx = make(optimizer, get_recipe("llama-nano", optimizer).learning_rate)

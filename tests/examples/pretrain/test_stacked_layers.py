@@ -5,9 +5,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 
 from examples.pretrain.optimizers import OPTIMIZERS
+from tests.examples.names import one_of_a_kind
 from tests.examples.pretrain.test_optimizers import make, step_of
 
 
@@ -65,7 +65,7 @@ def stacked(optimizer, wrapped=True):
     )
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@one_of_a_kind()
 def test_layers_in_a_stack_are_updated_like_layers_by_themselves(optimizer):
     # Three float32 steps; Muon's products are summed in another order in a batch.
     jax.tree.map(
@@ -75,7 +75,7 @@ def test_layers_in_a_stack_are_updated_like_layers_by_themselves(optimizer):
     )
 
 
-@pytest.mark.parametrize("optimizer", [key for key, o in OPTIMIZERS.items() if o.normalises])
+@one_of_a_kind([key for key, o in OPTIMIZERS.items() if o.normalises])
 def test_without_a_normaliser_a_layer_they_would_differ(optimizer):
     differences = jax.tree.map(
         lambda a, b: jnp.max(jnp.abs(a - b)), listed(optimizer), stacked(optimizer, wrapped=False)
