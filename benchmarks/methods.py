@@ -77,7 +77,13 @@ def _all(names: Iterable[str]) -> dict[str, Make]:
     }
 
 
-_NAMES = [name for name in OPTIMIZERS if name in VARIANTS or name in {e.name for e in find()}]
+_OURS = {entry.name for entry in find()} | VARIANTS.keys()
+_NAMES = [
+    name
+    for name, optimizer in OPTIMIZERS.items()
+    # What the presets take from optax stands above.
+    if name in _OURS and not optimizer.factory.__module__.startswith("optax")
+]
 ELEMENTWISE = _all(name for name in _NAMES if name not in SUMMING)
 # Sums over a tensor, and Muon's products of matrices: each tensor is read more than once.
 REDUCING = _all(name for name in _NAMES if name in SUMMING) | {"optax.contrib.muon": _muon}
