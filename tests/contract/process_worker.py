@@ -18,6 +18,10 @@ import optax
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+if __name__ == "__main__" and processes > 1:
+    # Before the twins are imported, some of which compute.
+    jax.distributed.initialize(f"localhost:{port}", processes, process)
+
 from tests.contract.cases import CASES
 
 SHAPES = {"rows": ((64, 24), ("pod",)), "columns": ((24, 64), (None, "pod")), "all": ((5,), ())}
@@ -63,8 +67,6 @@ def everywhere(x, mesh):
 
 
 def main():
-    if processes > 1:
-        jax.distributed.initialize(f"localhost:{port}", processes, process)
     mesh = Mesh(np.array(jax.devices()), ("pod",))
     found = {
         f"{name}/{i:02}": leaf
