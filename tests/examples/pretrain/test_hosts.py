@@ -155,7 +155,7 @@ def run_here(arguments):
     return Path(arguments[arguments.index("--out") + 1])
 
 
-QUICK = "s3"  # the other cases are hunted
+RESUMED = "s3"  # the case whose checkpoints other layouts go on from
 
 
 def run_everywhere(folder, names, *jobs):
@@ -173,24 +173,13 @@ def run_everywhere(folder, names, *jobs):
 
 @pytest.fixture(scope="module")
 def runs(folder):
-    run_everywhere(folder, [QUICK], lambda: resumed(folder, f"one-{QUICK}", EIGHT, 10))
+    run_everywhere(folder, CASES, lambda: resumed(folder, f"one-{RESUMED}", EIGHT, 10))
     return folder
 
 
-@pytest.fixture(scope="module")
-def rest(folder):
-    run_everywhere(folder, [name for name in CASES if name != QUICK])
-    return folder
-
-
-@pytest.mark.parametrize(
-    "name",
-    [QUICK, *(pytest.param(name, marks=pytest.mark.hunt) for name in CASES if name != QUICK)],
-)
-def test_losses_agree_over_twenty_steps_on_one_device_eight_and_two_processes_of_four(
-    request, name
-):
-    runs = request.getfixturevalue("runs" if name == QUICK else "rest")
+@pytest.mark.hunt
+@pytest.mark.parametrize("name", CASES)
+def test_losses_agree_over_twenty_steps_on_one_device_eight_and_two_processes_of_four(runs, name):
     one = losses(runs / f"one-{name}")
     assert list(one) == list(range(1, 21))
     for where in ("eight", "pair"):
@@ -207,19 +196,21 @@ def state_of(out, mesh, step):
     return [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
 
 
+@pytest.mark.hunt
 @pytest.mark.parametrize("saved_by", ["one", "eight", "pair"])
 def test_a_checkpoint_of_one_layout_is_read_by_the_others(runs, saved_by):
-    out = runs / f"{saved_by}-{QUICK}"
+    out = runs / f"{saved_by}-{RESUMED}"
     states = [state_of(out, mesh, 10) for mesh in (ONE, EIGHT, (1, 8, 1))]
     for a, *others in zip(*states, strict=True):
         assert all(a.tobytes() == b.tobytes() for b in others)
 
 
+@pytest.mark.hunt
 def test_a_run_goes_on_on_another_layout_as_if_it_had_always_been_there(runs):
-    one = losses(runs / f"one-{QUICK}")
-    assert_close(losses(runs / f"one-{QUICK}-on-{EIGHT}"), one)  # by the pair
+    one = losses(runs / f"one-{RESUMED}")
+    assert_close(losses(runs / f"one-{RESUMED}-on-{EIGHT}"), one)  # by the pair
     for mesh in (ONE, EIGHT):
-        assert_close(losses(run_here(resumed(runs, f"pair-{QUICK}", mesh, 10))), one)
+        assert_close(losses(run_here(resumed(runs, f"pair-{RESUMED}", mesh, 10))), one)
 
 
 LONG = 80  # steps; more than a signal needs to reach all
