@@ -72,8 +72,8 @@ def tiny(*_, **__):
     return Problem({"batch": "4 rows"}, init, losses, measure, batches(0, 1)["x"][0], batches)
 
 
-# One of each file; `vae` trains on real images below.
-QUICK = {"muonpower", "s3-ablation", "stacey-parts", "ams-text"}
+# One of language; `vae` trains on real images below.
+QUICK = {"s3-ablation"}
 
 
 @pytest.mark.parametrize(
