@@ -8,6 +8,7 @@ from .chain import *
 from .counting import *
 from .extra_arguments import *
 from .float32 import *
+from .misuse import *
 from .names import *
 from .noise import *
 from .numbers import *

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core.trees import alike, require_like, require_own_state
+from gradpow.core.misuse import refuse_foreign_states, require_transformation
+from gradpow.core.trees import alike, map_with_names, require_like
 
 __all__ = ["chain"]
 
@@ -24,7 +25,8 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
 
     **At least float32 inside.** Updates and parameters narrower than 32 bits become float32 on
     entry, so states are float32 too (a bfloat16 average with a decay near 1 stalls), and the result
-    returns in the type of the incoming updates. Integers and float0 are left alone: mask them.
+    returns in the type of the incoming updates. Leaves that are no real numbers are refused: mask
+    them.
 
     Traps: :class:`optax.MultiSteps` goes around a chain, never inside it. Inside a chain,
     :func:`optax.masked` and :func:`optax.partition` around a reader of ``grad`` need
@@ -38,9 +40,9 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
       An :class:`optax.GradientTransformationExtraArgs`. Its state is the tuple of its links'.
 
     Raises:
-      ValueError: if called without any link; at update, if parameters or state are not those of
-        such updates, by structure or shape.
-      TypeError: at init or update, if a leaf is complex.
+      ValueError: if called without any link; at init or update, if a leaf holds integers; at
+        update, if parameters or state are not those of such updates, by structure or shape.
+      TypeError: if a link is no transformation; at init or update, if a leaf is complex.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp, optax
@@ -53,44 +55,77 @@ def chain(*transforms: optax.GradientTransformation) -> optax.GradientTransforma
     """
     if not transforms:
         raise ValueError("chain needs at least one transformation; optax.identity() does nothing.")
+    for place, transform in enumerate(transforms):
+        require_transformation(f"chain, at place {place},", transform)
     inner = optax.chain(*transforms)
+    own = refuse_foreign_states(inner.init, inner.update)
 
     def init(params: optax.Params) -> optax.OptState:
-        return inner.init(jax.tree.map(_lift, params))
+        try:
+            return inner.init(_lifted(params))
+        except TypeError:
+            if not any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(params)):
+                raise
+            raise TypeError(
+                "a link's state is made of the parameters' values, and jax.ShapeDtypeStruct has "
+                "none: pass arrays, or ask for shapes alone by jax.eval_shape(tx.init, params)."
+            ) from None
 
     def update(updates, state, params=None, **extra_args):
-        grad = jax.tree.map(_lift, updates)
-        params = jax.tree.map(_lift, params)
+        grad, params = _lifted(updates), _lifted(params)
         if params is not None:
             require_like(updates, "the parameters", params)
-        try:
-            result, new_state = inner.update(grad, state, params, **(extra_args | {"grad": grad}))
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            require_own_state(inner.init, grad, state)
-            raise
-        same_state = alike(new_state, state)  # optax.monitor's is not at its first step
-        if not (same_state and alike(result, updates)):
-            require_own_state(inner.init, grad, state)
+        with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes floats and counts
+            result, new_state = own(grad, state, params, **(extra_args | {"grad": grad}))
         # A link fed wider gradients than params would otherwise widen its state, and break scan.
-        if same_state:
+        if alike(new_state, state):  # optax.monitor's is not at its first step
             new_state = jax.tree.map(_as, new_state, state)
         return jax.tree.map(_as, result, updates), new_state
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _lift(x: Any) -> Any:
-    dtype = jnp.result_type(x)
-    if jnp.issubdtype(dtype, jnp.complexfloating):
+def _lifted(tree: Any) -> Any:
+    """In at least float32; an error names the path of a leaf that has no place in a chain."""
+    if not all(_is(jnp.floating, x) for x in jax.tree.leaves(tree)):
+        map_with_names(_require_real, tree)
+    return jax.tree.map(_lift, tree)
+
+
+def _require_real(path: str, x: Any) -> None:
+    name = path or "the root"
+    if _is(jnp.complexfloating, x):
         raise TypeError(
-            f"gradpow works on real arrays, not {dtype}: wrap the whole optimizer in "
+            f"gradpow works on real arrays, not {_dtype(x)} at {name}: wrap the whole optimizer in "
             "optax.contrib.split_real_and_imaginary."
         )
-    if not jnp.issubdtype(dtype, jnp.floating):
-        return x
-    return jnp.asarray(x, jnp.promote_types(dtype, jnp.float32))
+    if not _is(jnp.floating, x):
+        what = "float0" if _dtype(x) == jax.dtypes.float0 else _dtype(x) or repr(x)
+        raise ValueError(
+            f"gradpow works on real numbers, not {what} at {name}: leave this leaf out, "
+            "optax.masked(optimizer, mask) with a tree of booleans, False there."
+        )
+
+
+def _is(kind: Any, x: Any) -> bool:
+    dtype = _dtype(x)
+    return dtype is not None and jnp.issubdtype(dtype, kind)
+
+
+def _dtype(x: Any) -> Any:
+    """None for what is no number, such as the functions in an Equinox module."""
+    if hasattr(x, "dtype"):
+        return x.dtype
+    return jnp.result_type(x) if isinstance(x, bool | int | float | complex) else None
+
+
+def _lift(x: Any) -> Any:
+    # By bits: float8 has no promotion to float32, and strict promotion has none at all.
+    wide = _dtype(x) if jnp.finfo(_dtype(x)).bits >= 32 else jnp.float32
+    if isinstance(x, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(x.shape, wide, sharding=x.sharding)
+    return jnp.asarray(x, wide)
 
 
 def _as(x: Any, like: Any) -> Any:
-    dtype = jnp.result_type(like)
-    return x if jnp.result_type(x) == dtype else jnp.asarray(x, dtype)
+    return x if _dtype(x) == _dtype(like) else jnp.asarray(x, _dtype(like))

@@ -24,12 +24,12 @@ def mean_abs(masks: Masks, size: int) -> Any:
       0.875
     """
     whole = size if size < COUNTED else float(size)
-    rest, total = whole, 0.0
+    rest, total, real = whole, 0.0, jnp.result_type(float)
     for mask, k in masks:
         if not (is_static(k) and abs(k) == 1):
             count = count_true(mask)
-            rest, total = rest - count, total + abs(k) * count
-    return (rest + total) / max(whole, 1)
+            rest, total = rest - count, total + abs(k) * count.astype(real)
+    return (jnp.asarray(rest, real) + total) / max(float(whole), 1.0)
 
 
 def count_true(mask: jax.Array) -> jax.Array:

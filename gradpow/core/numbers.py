@@ -103,7 +103,8 @@ def _check(rule: str, allowed: Range, name: str, value: Any) -> None:
             f"{name} must be a number {rule}, not the callable {value!r}: to schedule it, wrap "
             "the factory in optax.inject_hyperparams(..., hyperparam_dtype=jnp.float32)."
         )
-    if not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
+    is_bool = isinstance(value, bool)  # which Python counts among the integers
+    if is_bool or not isinstance(value, int | float | np.number | np.ndarray | jax.Array):
         raise TypeError(f"{name} must be a number {rule}, not {value!r}: {allowed.remedy}.")
     if jnp.ndim(value):
         raise ValueError(

@@ -11,7 +11,7 @@ __all__ = [
     "alike",
     "map_with_names",
     "require_like",
-    "require_own_state",
+    "shapes_by_name",
     "size",
     "state_bytes",
     "sum_of_squares",
@@ -100,7 +100,7 @@ def require_like(updates: Any, what: str, tree: Any) -> None:
     """
     if _same_shapes(updates, tree):
         return  # the names may differ: a box around a leaf is one
-    wanted, found = _shapes(updates), _shapes(tree)
+    wanted, found = shapes_by_name(updates), shapes_by_name(tree)
     if wanted == found:
         return
     name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
@@ -110,38 +110,18 @@ def require_like(updates: Any, what: str, tree: Any) -> None:
     )
 
 
-def require_own_state(init: Callable[[Any], Any], updates: Any, state: Any) -> None:
-    """Raises if the state is not what init makes for such updates.
-
-    Examples:
-      >>> import jax.numpy as jnp, optax
-      >>> from gradpow.core import require_own_state
-      >>> require_own_state(optax.trace(0.9).init, jnp.ones(2), optax.trace(0.9).init(jnp.ones(2)))
-    """
-    own = jax.eval_shape(init, updates)
-    if alike(own, state):
-        return
-    wanted, found = _shapes(own), _shapes(state)
-    name = next((n for n in [*wanted, *found] if wanted.get(n) != found.get(n)), "")
-    if not name:  # the same arrays at the same places, in other links
-        wanted, found = {"": _links(own)}, {"": _links(state)}
-    there, here = (shapes.get(name, "nothing") for shapes in (found, wanted))
-    raise ValueError(
-        "the state belongs to another optimizer, or to parameters of other structure or shapes, at "
-        f"{name or 'the root'}: {there} there, {here} here. Take it from this optimizer's "
-        "init(params); to go on with another's moments, put them into that with optax.tree.set."
-    )
-
-
-def _links(state: Any) -> str:
-    links = state if type(state) is tuple else (state,)
-    return ", ".join(type(link).__name__ for link in links)
-
-
 def _same_shapes(tree: Any, other: Any) -> bool:
     return [*map(jnp.shape, jax.tree.leaves(tree))] == [*map(jnp.shape, jax.tree.leaves(other))]
 
 
-def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+def shapes_by_name(tree: Any) -> dict[str, tuple[int, ...]]:
+    """The leaves' shapes by their paths, as jax.tree_util.keystr writes them.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import shapes_by_name
+      >>> shapes_by_name({"w": jnp.ones((2, 3))})
+      {"['w']": (2, 3)}
+    """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path): jnp.shape(leaf) for path, leaf in leaves}

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gradpow.core import refuse_foreign_states, require_transformation
+
 __all__ = ["MonitoredState", "measure", "monitored"]
 
 Metric = Callable[..., Any]
@@ -45,7 +47,9 @@ def monitored(
       first step measurements are NaN.
 
     Raises:
-      ValueError: at init, if a metric reads what the optimizer does not keep.
+      TypeError: if a metric is neither a function nor a measure, or ``inner`` no transformation.
+      ValueError: at init, if a metric reads what the optimizer does not keep; at update, if the
+        state is another optimizer's.
 
     Examples:
       >>> import functools, gradpow, jax.numpy as jnp
@@ -65,7 +69,12 @@ def monitored(
     References:
       :func:`optax.monitor` does this for functions of the updates alone, as a link.
     """
-    inner = optax.with_extra_args_support(inner)
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics must be a mapping from names to metrics, not {metrics!r}.")
+    for name, metric in metrics.items():
+        if not callable(metric):
+            require_transformation(f"metrics[{name!r}], unless it is a function,", metric)
+    inner = require_transformation("monitored's inner", inner)
 
     def evaluate(measuring, **known):
         measurements, measuring = {}, dict(measuring)
@@ -93,7 +102,7 @@ def monitored(
         )
         return steps, MonitoredState(measurements, measuring, new_inner)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, refuse_foreign_states(init, update))
 
 
 def measure(metric: Metric) -> optax.GradientTransformationExtraArgs:

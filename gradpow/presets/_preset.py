@@ -169,7 +169,7 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else repr(value)
 
 
-def get(name: str, optimizer: str, **changes: Any) -> Preset:
+def get(name: str, optimizer: str = "", **changes: Any) -> Preset:
     """A paper's numbers for an optimizer.
 
     Where the paper did not try the optimizer, it gets AdamW's rate and decay, and ``note`` says so.
@@ -177,7 +177,7 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
 
     Args:
       name: of a setting, in :data:`gradpow.presets.SETTINGS`.
-      optimizer: by its name in :data:`gradpow.presets.OPTIMIZERS`.
+      optimizer: by its name in :data:`gradpow.presets.OPTIMIZERS`. There is no default.
       changes: fields of :class:`gradpow.presets.Preset`, as in ``dataclasses.replace``; of
         ``hyper`` only the entries that change.
 
@@ -209,9 +209,14 @@ def get(name: str, optimizer: str, **changes: Any) -> Preset:
       Each preset's ``source``.
     """
     if name not in SETTINGS:
-        raise ValueError(f"the presets are {', '.join(SETTINGS)}, not {name!r}")
+        meant = f": {name} is an optimizer, which comes second" if name in OPTIMIZERS else ""
+        raise ValueError(f"the presets are {', '.join(SETTINGS)}, not {name!r}{meant}")
     if optimizer not in OPTIMIZERS:
-        raise ValueError(f"there is no optimizer {optimizer!r}{nearest(optimizer, OPTIMIZERS)}")
+        said = f"there is no optimizer {optimizer!r}" if optimizer else "the optimizer is missing"
+        raise ValueError(
+            f"{said}{nearest(optimizer, OPTIMIZERS)}: "
+            f"get({name!r}, 'adamw'), say, or {', '.join(sorted(OPTIMIZERS))}"
+        )
     fields = [field.name for field in dataclasses.fields(Preset)]
     if unknown := [key for key in changes if key not in fields]:
         raise TypeError(f"a preset has no {', '.join(unknown)}: it has {', '.join(fields)}")

@@ -2,7 +2,7 @@
 
 import optax
 
-from gradpow.core import Scalar, chain
+from gradpow.core import Scalar, chain, require_transformation
 from gradpow.transforms import momentum_scaling
 
 __all__ = ["cautious"]
@@ -50,6 +50,7 @@ def cautious(
     References:
       Liang et al. (2024), Algorithm 1; AMS authors (2025), Definition 3.2.
     """
+    require_transformation("cautious' base", base)
     return chain(
         base,
         optax.scale(-1.0),

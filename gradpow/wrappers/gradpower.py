@@ -2,7 +2,7 @@
 
 import optax
 
-from gradpow.core import Scalar, chain
+from gradpow.core import Scalar, chain, require_transformation
 from gradpow.transforms import sign_power
 
 __all__ = ["gradpower"]
@@ -37,5 +37,6 @@ def gradpower(
     References:
       Wang et al. (2025), Section 2.
     """
+    require_transformation("gradpower's base", base)
     # The inner chain starts a `grad` of its own: the powered gradient.
     return chain(sign_power(p), chain(base))

@@ -8,7 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from gradpow.core import hash_words, round_stochastically
+from gradpow.core import (
+    hash_words,
+    refuse_foreign_states,
+    require_transformation,
+    round_stochastically,
+)
 
 __all__ = ["LowPrecisionState", "low_precision_state"]
 
@@ -69,7 +74,7 @@ def low_precision_state(
         raise TypeError(f"seed must be an integer scalar, not {seed!r}: pass 0, 1, 2, ....")
     if is_number and not 0 <= seed < 2**32:
         raise ValueError(f"seed must be in [0, 2**32), not {seed!r}: pass seed % 2**32.")
-    inner = optax.with_extra_args_support(inner)
+    inner = require_transformation("low_precision_state's inner", inner)
 
     def init(params):
         state = optax.tree.map_params(inner, _to_bfloat16, inner.init(params))
@@ -89,7 +94,7 @@ def low_precision_state(
         narrowed = optax.tree.map_params(inner, narrow, wide)
         return updates, LowPrecisionState(narrowed, state.seed, state.count + 1)
 
-    return optax.GradientTransformationExtraArgs(init, update)
+    return optax.GradientTransformationExtraArgs(init, refuse_foreign_states(init, update))
 
 
 def _to_bfloat16(x: Any) -> Any:

@@ -208,20 +208,27 @@ def test_complex_leaves_are_refused_with_the_remedy_and_the_remedy_works():
     np.testing.assert_allclose(updates["c"], apart["re"] + 1j * apart["im"], rtol=ROUNDING)
 
 
-def test_integers_and_float0_are_left_alone():
+def test_integers_and_float0_are_refused_and_left_alone_by_the_mask_that_is_named():
     params = {"w": jnp.ones(2, jnp.bfloat16), "n": jnp.array([1, 2])}
-    mask = {"w": True, "n": False}
     grads = jax.grad(lambda p: jnp.sum(p["w"]), allow_int=True)(params)
-    inside = gradpow.chain(optax.masked(optax.scale(2.0), mask))
-    around = optax.masked(gradpow.s3(1.0), mask)
-    for tx in (inside, around):
-        for update in (tx.update, jax.jit(tx.update)):
-            updates, _ = update(grads, tx.init(params), params)
-            assert updates["n"].dtype == jax.dtypes.float0
-            assert updates["w"].dtype == jnp.bfloat16
-            updates, _ = update({**grads, "n": params["n"]}, tx.init(params), params)
-            assert updates["n"].dtype == params["n"].dtype
-            np.testing.assert_array_equal(updates["n"], params["n"])
+    with pytest.raises(ValueError, match=r"int32 at n.*optax\.masked"):
+        gradpow.s3(1.0).init(params)
+    tx = optax.masked(gradpow.s3(1.0), {"w": True, "n": False})
+    with pytest.raises(ValueError, match=r"float0 at n.*optax\.masked"):
+        gradpow.s3(1.0).update(grads, tx.init(params).inner_state, params)
+    for update in (tx.update, jax.jit(tx.update)):
+        updates, _ = update(grads, tx.init(params), params)
+        assert updates["n"].dtype == jax.dtypes.float0
+        assert updates["w"].dtype == jnp.bfloat16
+        updates, _ = update({**grads, "n": params["n"]}, tx.init(params), params)
+        assert updates["n"].dtype == params["n"].dtype
+        np.testing.assert_array_equal(updates["n"], params["n"])
+
+
+@pytest.mark.parametrize("leaf", [True, np.array([True]), 3, "adamw", jax.nn.relu], ids=repr)
+def test_what_is_no_real_number_is_refused_by_its_path(leaf):
+    with pytest.raises(ValueError, match=r"not .* at deep/0.*optax\.masked"):
+        gradpow.s3(1.0).init({"w": jnp.ones(2), "deep": [leaf]})
 
 
 @pytest.mark.parametrize("tree", [{}, (), {"a": None, "b": [None, {}]}])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, require_transformation
 
 __all__ = ["LinearCouplingState", "linear_coupling"]
 
@@ -48,8 +48,8 @@ def linear_coupling(
       Allen-Zhu and Orecchia (2017); Luo et al. (2025), Algorithms 2 to 4, line 6.
     """
     check("in [0, 1]", tau=tau)
-    primal = optax.with_extra_args_support(primal)
-    mirror = optax.with_extra_args_support(mirror)
+    primal = require_transformation("linear_coupling's primal", primal)
+    mirror = require_transformation("linear_coupling's mirror", mirror)
 
     def init(params):
         return LinearCouplingState(primal.init(params), mirror.init(params))
