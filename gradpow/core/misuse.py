@@ -1,5 +1,6 @@
 """What is often handed to the wrong place: functions for optimizers, states of other optimizers."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -52,6 +53,7 @@ def refuse_foreign_states(
       Array([1., 1.], dtype=float32)
     """
 
+    @functools.wraps(update)
     def checked(updates, state, params=None, **extra_args):
         try:
             result, new_state = update(updates, state, params, **extra_args)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-import gradpow
-from tests.contract.cases import CASES, LINKS, WRAPPERS, each
+from tests.contract.cases import CASES, LINKS, each
 from tests.contract.trees import parameters
 
 every_case = each(CASES)
@@ -92,14 +91,3 @@ def test_init_takes_shapes_alone_or_says_how_to_ask_for_them(name):
 
 # What starts at the parameters themselves.
 NEED_VALUES = {"linear_coupling", "lp_mirror_step", "stacey"}
-
-
-@each(WRAPPERS)
-def test_a_wrapper_names_what_is_no_optimizer(name):
-    factory = getattr(gradpow, name, None)
-    if "base" not in CASES[name].static and "inner" not in CASES[name].static:
-        pytest.skip("wraps nothing")
-    with pytest.raises(TypeError, match=rf"{name}.*not 0\.001: pass an optimizer"):
-        factory(0.001)
-    with pytest.raises(TypeError, match=rf"{name}.*not the function s3: call it, s3\(\.\.\.\)"):
-        factory(gradpow.s3)

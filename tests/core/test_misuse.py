@@ -1,5 +1,9 @@
 """What people hand to the wrong place is named where they made it, with the remedy."""
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import jax.numpy as jnp
 import optax
 import pytest
@@ -7,11 +11,14 @@ import pytest
 import gradpow
 from gradpow import metrics, presets
 from gradpow.transforms import linear_coupling, sign_power
+from tests.contract.cases import WRAPPERS
 
-UNCALLED = {
-    "gradpower": lambda f: gradpow.gradpower(f),
-    "cautious": lambda f: gradpow.cautious(f),
-    "low_precision_state": lambda f: gradpow.low_precision_state(f),
+UNCALLED: dict[str, Callable[[Any], Any]] = {
+    **{
+        name: case.factory
+        for name, case in WRAPPERS.items()
+        if {"base", "inner"} & set(inspect.signature(case.factory).parameters)
+    },
     "monitored": lambda f: metrics.monitored(f, {}),
     "linear_coupling": lambda f: linear_coupling(f, optax.scale(1.0), 0.5),
     "chain": lambda f: gradpow.chain(optax.scale(1.0), f),
@@ -28,7 +35,7 @@ def test_an_uncalled_factory_or_a_number_is_no_transformation(name):
 
 def test_the_place_of_a_wrong_link_in_a_chain_is_said():
     with pytest.raises(TypeError, match="at place 1,"):
-        gradpow.chain(optax.scale(1.0), optax.scale)
+        UNCALLED["chain"](optax.scale)
 
 
 @pytest.mark.parametrize("wrong", [[metrics.update_rms], metrics.update_rms, {"rms": 3}])
