@@ -1,8 +1,10 @@
 """AdamPower against its loop, and AdamW as its case p = 1."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,3 +85,31 @@ def test_without_eps_it_does_not_see_the_scale_of_gradients(gradients, p, expone
     gradients = np.where(gradients == 0, 1, gradients)  # 0/0, which the eps of Adam avoids
     rescaled = gradients * np.float32(10**exponent)
     np.testing.assert_allclose(without_eps(rescaled, p), without_eps(gradients, p), atol=3e-5)
+
+
+def mechanized_end(tx):
+    """Where optax's own test of its optimizers under Mechanic ends, on its parabola."""
+    tx = optax.contrib.mechanize(tx, weight_decay=0.0)
+    params = jnp.array([-1.0, 10.0, 1.0])
+
+    def step(carry, _):
+        params, state = carry
+        grads = 2 * (params - OPTIMUM)
+        updates, state = tx.update(grads, state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    return jax.jit(lambda start: jax.lax.scan(step, start, None, length=10_000)[0][0])(
+        (params, tx.init(params))
+    )
+
+
+OPTIMUM = jnp.array([1.0, -1.0, 1.0])
+
+
+@pytest.mark.parametrize("p", [0.8, 1.2, 1.5])
+def test_mechanic_finds_the_optimum_with_any_power_but_not_beside_a_decay(p):
+    """It multiplies the decay by the rate that it learns, 1 to begin with: so does AdamW's."""
+    alone = mechanized_end(gradpow.adampower(1.0, p=p, weight_decay=0.0))
+    np.testing.assert_allclose(alone, OPTIMUM, rtol=3e-2)  # optax's own tolerance
+    for tx in (gradpow.adampower(1.0, p=p), optax.adamw(1.0, b2=0.95, weight_decay=0.1)):
+        assert np.max(np.abs(mechanized_end(tx) - OPTIMUM)) > 3e-2
