@@ -384,5 +384,5 @@ def test_an_equinox_model_filtered_otherwise_than_its_gradients_is_refused_by_na
     grads = eqx.filter_grad(lambda model: jnp.sum(model.weight**2))(model)
     tx = gradpow.s3(1e-2)
     state = tx.init(eqx.filter(model, eqx.is_inexact_array))
-    with pytest.raises(ValueError, match=r"differ at \.count: \(\) and nothing"):
+    with pytest.raises(ValueError, match=r"int32 at count.*eqx\.is_inexact_array"):
         tx.update(grads, state, eqx.filter(model, eqx.is_array))

@@ -102,8 +102,8 @@ def _require_real(path: str, x: Any) -> None:
     if not _is(jnp.floating, x):
         what = "float0" if _dtype(x) == jax.dtypes.float0 else _dtype(x) or repr(x)
         raise ValueError(
-            f"gradpow works on real numbers, not {what} at {name}: leave this leaf out, "
-            "optax.masked(optimizer, mask) with a tree of booleans, False there."
+            f"gradpow works on real numbers, not {what} at {name}: leave this leaf out, by "
+            "optax.masked(optimizer, mask) with False there, or by eqx.is_inexact_array in Equinox."
         )
 
 
