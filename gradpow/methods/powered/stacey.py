@@ -47,6 +47,15 @@ def stacey(
     tau = 0, eps = 0 is Lion. The authors' code starts z at theta_0, as here; their boxes print 0
     (``mirror_init="zeros"``). It adds eps inside the power; here, as in the boxes, it is outside.
 
+    **Under a rate that falls to 0, let tau fall with it.** Each step draws theta by tau (z - y)
+    towards z, which lags, and at the end of a schedule nothing draws it back: the loss turns. The
+    paper names constants and no schedule for them. ``schedule`` being the rate, ``peak`` its top::
+
+        stacey = optax.inject_hyperparams(
+            gradpow.stacey, ("mask", "mirror_init"), hyperparam_dtype=jnp.float32
+        )
+        tx = stacey(schedule, tau=lambda count: 0.001 * schedule(count) / peak)
+
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`; the decay is not multiplied by
         1 - tau.
@@ -55,7 +64,7 @@ def stacey(
       b1: the weight of the past in c, in [0, 1).
       b2: the weight of the past in m, in [0, 1).
       alpha: the step size of the mirror sequence, >= 0.
-      tau: the weight of the mirror sequence, in [0, 1].
+      tau: the weight of the mirror sequence, in [0, 1]; see above for longer runs.
       eps: added to the denominator of s, >= 0; without effect at p = 2.
       mirror_init: "params" or "zeros", where z starts.
 

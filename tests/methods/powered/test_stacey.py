@@ -1,5 +1,6 @@
 """STACEY against its loop, and Lion as a case of it."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -17,6 +18,7 @@ from tests.contract.exact import (
     settings,
 )
 from tests.contract.identities import MASK, assert_same, rate
+from tests.contract.trees import quick_jit
 
 CASE = Case(
     gradpow.stacey,
@@ -105,3 +107,28 @@ def test_with_p_inf_without_tau_and_eps_it_is_lion():
         gradpow.stacey(rate, p=jnp.inf, tau=0.0, eps=0.0, weight_decay=0.1, mask=MASK),
         optax.lion(rate, weight_decay=0.1, mask=MASK),
     )
+
+
+def end_on_a_parabola(tau):
+    """From 10, at a rate that falls to 0, the mirror sequence hardly moving."""
+    inject = optax.inject_hyperparams(gradpow.stacey, ("mask", "mirror_init"))
+    tx = inject(falling, p=2.0, mirror_p=2.0, b1=0.0, b2=0.0, alpha=1e-5, tau=tau, weight_decay=0.0)
+
+    def step(carry, _):
+        theta, state = carry
+        updates, state = tx.update(theta, state, theta)
+        return (theta + updates, state), None
+
+    start = jnp.float32(10.0)
+    return float(quick_jit(lambda: jax.lax.scan(step, (start, tx.init(start)), None, 2000)[0][0])())
+
+
+def falling(count):
+    return 0.1 * (1 - count / 2000)
+
+
+def test_a_constant_tau_outlasts_a_rate_that_falls_and_one_that_falls_with_it_does_not():
+    """From the recursion, theta ends where eta theta = tau (z - theta), z near 10."""
+    assert end_on_a_parabola(0.001) > 1.0
+    assert abs(end_on_a_parabola(lambda count: 0.01 * falling(count))) < 0.1
+    assert abs(end_on_a_parabola(0.0)) < 1e-3
