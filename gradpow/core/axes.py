@@ -7,7 +7,7 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers
 
-from gradpow.core.trees import map_with_names
+from gradpow.core.trees import is_function, map_with_names
 
 __all__ = ["Matrices", "dimension_numbers"]
 
@@ -47,7 +47,8 @@ def dimension_numbers(matrices: Matrices | Any, params: optax.Params) -> Any:
 
     if not jax.tree.leaves(params):  # optax.tree.map_params probes with a tree of no leaves
         return params
-    answers = map_with_names(matrices, params) if callable(matrices) else matrices
+    given = is_function(matrices, params)
+    answers = map_with_names(matrices, params) if given else matrices
     return map_with_names(  # an answer may stand for a subtree
         lambda path, answer, part: jax.tree.map(lambda x: numbers(path, answer, x), part),
         answers,

@@ -9,6 +9,7 @@ import optax
 
 __all__ = [
     "alike",
+    "is_function",
     "map_with_names",
     "require_like",
     "shapes_by_name",
@@ -16,6 +17,20 @@ __all__ = [
     "state_bytes",
     "sum_of_squares",
 ]
+
+
+def is_function(given: Any, params: Any) -> bool:
+    """Whether what may be a function or a tree like the parameters is a function.
+
+    A model's tree may be callable too, an Equinox module with its ``__call__``; it then has the
+    type of the parameters, which no function has. Bound methods of modules are trees as well.
+
+    Examples:
+      >>> from gradpow.core import is_function
+      >>> is_function(lambda path: True, {"w": 1.0}), is_function({"w": True}, {"w": 1.0})
+      (True, False)
+    """
+    return callable(given) and type(given) is not type(params)
 
 
 def map_with_names(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Any = None) -> Any:

@@ -20,7 +20,9 @@ Factory = Callable[..., optax.GradientTransformation]
 def decay_mask(params: optax.Params) -> Any:
     """Which parameters decay: embeddings and matrices, not norms, biases or scales.
 
-    By their names, as :func:`gradpow.core.parameter_kind` has them.
+    By their names, as :func:`gradpow.core.parameter_kind` has them: learned tokens and tables of
+    relative positions do not decay either. Look at what it makes of your model with
+    ``print(gradpow.describe_split(params, gradpow.presets.decay_mask))``.
 
     Args:
       params: the parameters, a tree whose paths name them.

@@ -1,13 +1,12 @@
 """Learning rates by block: Wang et al. (2025), Appendix B.2; Wang et al. (2025b)."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import optax
 
-from gradpow.core import EMBEDDING, HEAD, NORM, Scalar, check, map_with_names
+from gradpow.core import Scalar, check, is_function, map_with_names, parameter_part
 
 __all__ = ["TRANSFORMER_RATIOS", "blockwise_learning_rate", "transformer_blocks"]
 
@@ -42,8 +41,8 @@ def blockwise_learning_rate(
         (its names joined by "/") to its ratio. The default is :data:`gradpow.TRANSFORMER_RATIOS`:
         embedding 10, qk 8, ffn 6, vo 4, rest 1, with respect to the rate tuned for Adam.
       labels: with a mapping: a function from path to label, or a tree of labels (or a prefix of
-        one). The default is :func:`gradpow.transformer_blocks`, which knows the usual names in Flax
-        models.
+        one). The default is :func:`gradpow.transformer_blocks`, which goes by names: see what they
+        make of your model with :func:`gradpow.describe_split`.
 
     Raises:
       ValueError: if a ratio is negative, or at update if a label has no ratio.
@@ -77,7 +76,7 @@ def blockwise_learning_rate(
     def update(updates, state, params=None):
         del params
         tree = labels
-        if callable(labels):
+        if is_function(labels, updates):
             tree = map_with_names(lambda path, _: labels(path), updates)
         # Labels first, so that they may be a prefix of the updates.
         scaled = jax.tree.map(
@@ -91,14 +90,17 @@ def blockwise_learning_rate(
 def transformer_blocks(path: str) -> str:
     """Labels a leaf of a transformer by its path: "embedding", "qk", "ffn", "vo" or "rest".
 
-    Knows the names of Flax's attention modules (query, key, value, out), of LLaMA-like models
-    (q_proj, wq, gate_proj, w1, ...) and everything below a part named mlp, ffn, feed_forward, moe
-    or expert. Norms and output heads are "rest". Look at what it says of your model before you
-    trust it::
+    Knows the names of public models in Flax, Haiku and Equinox, as
+    :func:`gradpow.core.parameter_part` has them: the innermost name that says something decides.
+    Where queries, keys and values are joined in one matrix it is "vo", the smallest ratio of its
+    parts: the paper does not say, and the sharpest part bounds the rate. The ratios were measured
+    for tables of tokens, attention and MLPs, so "rest" are norms, heads, maps of the input (of
+    patches), routers of experts, convolutions, LoRA's matrices, learned tokens, biases by relative
+    position, and what has no telling name, such as Dense_0. A table of positions is "embedding".
 
-        jax.tree_util.tree_map_with_path(
-            lambda path, _: gradpow.transformer_blocks(jax.tree_util.keystr(path, simple=True,
-                                                                            separator="/")), params)
+    Look at what it says of your model before you trust it::
+
+        print(gradpow.describe_split(params, gradpow.transformer_blocks))
 
     Args:
       path: the names on the way to the leaf, joined by "/".
@@ -120,22 +122,8 @@ def transformer_blocks(path: str) -> str:
     References:
       Wang et al. (2025), Appendix B.2, for the blocks; which names belong to them is ours.
     """
-    for pattern, label in _BLOCKS:
-        if re.search(pattern, path.lower()):
-            return label
-    return "rest"
-
-
-# The first match decides; short names count only as whole names between slashes.
-_BLOCKS = (
-    (f"{NORM}|{HEAD}", "rest"),
-    (r"mlp|ffn|feed_?forward|(^|/)moe|expert", "ffn"),
-    (EMBEDDING, "embedding"),
-    (r"(^|/)(q|k|query|key|w[qk]|[qk]_proj)(/|$)", "qk"),
-    # Not `value` as the last name: in NNX the path of every parameter ends in it.
-    (r"(^|/)((v|o|w[vo]|[vo]_proj)(/|$)|value/)|att.*/out(_proj)?(/|$)", "vo"),
-    (r"(^|/)(w[123]|(gate|up|down)_proj|fc\d?)(/|$)", "ffn"),
-)
+    part = parameter_part(path)
+    return part if part in TRANSFORMER_RATIOS else "rest"
 
 
 def _path_itself(path: str) -> str:

@@ -1,6 +1,5 @@
 """MuonPower: Wang et al. (2025), Section 3.4 and Appendix B.2; Liu et al. (2025), Section 2.2."""
 
-import re
 from typing import Any
 
 import jax
@@ -8,14 +7,13 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core import (
-    EMBEDDING,
-    HEAD,
-    NORM,
     Matrices,
     Scalar,
     check,
     check_rate,
     dimension_numbers,
+    parameter_kind,
+    parameter_part,
 )
 from gradpow.wrappers import gradpower
 
@@ -23,15 +21,23 @@ __all__ = ["hidden_matrices", "muonpower"]
 
 
 def hidden_matrices(path: str, leaf: jax.Array) -> bool:
-    """The default of :func:`gradpow.muonpower`: 2-D leaves but embeddings, heads, norms, biases.
+    """The default of :func:`gradpow.muonpower`: 2-D leaves between the input and the head.
+
+    By names, as :func:`gradpow.core.parameter_part` and :func:`gradpow.core.parameter_kind` have
+    them. No hidden matrices are embeddings of tokens and positions, maps of the input (patches),
+    all within a part that ends in logits (lm_head, classifier), norms, scales and biases, learned
+    tokens, tables of relative positions, convolutions, LoRA's matrices, and a matrix of one row or
+    column. Those of routers are. A name that says nothing, such as Dense_0, is taken for a hidden
+    matrix's, be it the head's: look before you train, and pass a function of your own::
+
+        print(gradpow.describe_split(params, gradpow.hidden_matrices))
 
     Args:
       path: the names on the way to the leaf, joined by "/".
       leaf: the parameter.
 
     Returns:
-      Whether the leaf has two axes, and its path names no embedding (embed, wte), output head
-      (head, lm_head), norm, scale or bias.
+      Whether the leaf is a hidden matrix.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -44,8 +50,10 @@ def hidden_matrices(path: str, leaf: jax.Array) -> bool:
       Wang et al. (2025), Appendix B.2: Muon takes the hidden matrices, AdamW all else; which names
       those have is ours.
     """
-    other = f"{EMBEDDING}|{HEAD}|{NORM}|(^|/)(scale|bias)(/|$)"
-    return leaf.ndim == 2 and not re.search(other, path.lower())
+    if leaf.ndim != 2 or 1 in leaf.shape:  # as a matrix, one column is a vector
+        return False
+    inner = parameter_part(path) in ("qk", "vo", "ffn", "rest")
+    return inner and parameter_kind(path) == "matrix"
 
 
 def muonpower(
@@ -77,7 +85,8 @@ def muonpower(
     ``hidden`` says which leaves are hidden matrices: a function of path and leaf to ``True`` (a
     matrix), ``MuonDimensionNumbers`` (which axes are in and out; all others are batch axes, so
     layers stacked in one tensor are ``MuonDimensionNumbers(1, 2)``), or None (AdamW); or a tree of
-    the same answers, or a prefix of one. Empty leaves always go to AdamW.
+    the same answers, or a prefix of one. Empty leaves always go to AdamW. Print
+    ``gradpow.describe_split(params, hidden)`` to see the split.
 
     Args:
       learning_rate, b1, b2, weight_decay, mask: as in :func:`optax.adamw`, the rate and the decay
