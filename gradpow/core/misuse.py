@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from gradpow.core.trees import alike, shapes_by_name
 
-__all__ = ["refuse_foreign_states", "require_transformation"]
+__all__ = ["refuse_foreign_states", "require_mask", "require_transformation"]
 
 
 def require_transformation(what: str, value: Any) -> optax.GradientTransformationExtraArgs:
@@ -35,6 +36,26 @@ def require_transformation(what: str, value: Any) -> optax.GradientTransformatio
         f"{what} must be a transformation, not {value!r}: pass an optimizer such as "
         "optax.adamw(1e-3), or a link."
     )
+
+
+def require_mask(mask: Any) -> None:
+    """Raises unless it is None, a function of the parameters, or a tree of booleans.
+
+    Examples:
+      >>> from gradpow.core import require_mask
+      >>> require_mask({"kernel": True, "bias": False})
+      >>> require_mask(0.1)
+      Traceback (most recent call last):
+        ...
+      TypeError: mask must be a tree of booleans, or a function of the parameters to one, not 0.1.
+    """
+    if mask is None or callable(mask):
+        return
+    if not all(isinstance(x, bool | np.bool_) for x in jax.tree.leaves(mask)):
+        raise TypeError(
+            "mask must be a tree of booleans, or a function of the parameters to one, "
+            f"not {mask!r}."
+        )
 
 
 def refuse_foreign_states(

@@ -11,7 +11,7 @@ import pytest
 import gradpow
 from gradpow import metrics, presets
 from gradpow.transforms import linear_coupling, sign_power
-from tests.contract.cases import WRAPPERS
+from tests.contract.cases import CASES, WRAPPERS
 
 UNCALLED: dict[str, Callable[[Any], Any]] = {
     **{
@@ -50,6 +50,18 @@ def test_a_flag_is_no_number(make):
         make(1e-3, weight_decay=True)
     with pytest.raises(TypeError, match=r"learning_rate must be a number .*, not True"):
         make(True)
+
+
+MASKED = [n for n, case in CASES.items() if "mask" in inspect.signature(case.factory).parameters]
+
+
+@pytest.mark.parametrize("mask", [3, 0.1, "bias", {"w": 1}, {"w": None, "b": "no"}], ids=repr)
+@pytest.mark.parametrize("name", MASKED)
+def test_a_mask_that_is_no_tree_of_booleans_is_refused(name, mask):
+    with pytest.raises(TypeError, match="mask must be a tree of booleans"):
+        CASES[name].make(mask=mask)
+    CASES[name].make(mask={"w": True, "b": None})
+    CASES[name].make(mask=lambda params: params)
 
 
 WRAPPED = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_rate
+from gradpow.core import Scalar, chain, check, check_rate, require_mask
 from gradpow.transforms import sign_power
 
 __all__ = ["adampower"]
@@ -53,6 +53,7 @@ def adampower(
     check("in [0, 1)", b1=b1, b2=b2)
     check("finite and >= 0", eps=eps, eps_root=eps_root)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    require_mask(mask)
     return chain(
         sign_power(p),
         optax.adamw(learning_rate, b1, b2, eps, eps_root, weight_decay=weight_decay, mask=mask),

@@ -14,6 +14,7 @@ from gradpow.core import (
     dimension_numbers,
     parameter_kind,
     parameter_part,
+    require_mask,
 )
 from gradpow.wrappers import gradpower
 
@@ -115,6 +116,7 @@ def muonpower(
     check("in [0, 1)", beta=beta, b1=b1, b2=b2)
     check("finite and > 0", consistent_rms=consistent_rms, eps=eps)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    require_mask(mask)
 
     def axes(params: optax.Params) -> Any:
         return dimension_numbers(hidden, params)

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_rate
+from gradpow.core import Scalar, chain, check, check_rate, require_mask
 
 __all__ = ["lion"]
 
@@ -38,4 +38,5 @@ def lion(
     """
     check("in [0, 1)", b1=b1, b2=b2)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    require_mask(mask)
     return chain(optax.lion(learning_rate, b1, b2, None, weight_decay, mask))

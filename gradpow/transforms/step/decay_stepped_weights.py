@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import check_optional_rate, require_params
+from gradpow.core import check_optional_rate, require_mask, require_params
 
 __all__ = ["DecaySteppedWeightsState", "decay_stepped_weights"]
 
@@ -51,6 +51,7 @@ def decay_stepped_weights(
       AMS authors (2025), Algorithm 1, line 16, and Algorithm 2.
     """
     check_optional_rate(rate=rate)
+    require_mask(mask)
     if rate is None:
         return optax.identity()
     schedule = rate if callable(rate) else optax.constant_schedule(rate)

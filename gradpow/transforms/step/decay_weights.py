@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import check
+from gradpow.core import check, require_mask
 
 __all__ = ["decay_weights"]
 
@@ -35,6 +35,7 @@ def decay_weights(
     References:
       Loshchilov and Hutter (2019), Algorithm 2.
     """
+    require_mask(mask)
     if weight_decay is None:
         return optax.identity()
     if not callable(weight_decay):
