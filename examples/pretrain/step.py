@@ -85,7 +85,10 @@ def make_gradients(losses: Losses, accumulate: int) -> Callable[..., tuple[jax.A
             found = gradients(params, batch, part_key)
             return jax.tree.map(jnp.add, total, found), None
 
-        zero = (jnp.zeros([], jnp.float32), constrain_as_params(jax.tree.map(jnp.zeros_like, params)))
+        zero = (
+            jnp.zeros([], jnp.float32),
+            constrain_as_params(jax.tree.map(jnp.zeros_like, params)),
+        )
         total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), jax.tree.map(cut, batch)))
         return jax.tree.map(lambda x: x / accumulate, total)
 

@@ -74,11 +74,12 @@ def _from_hub(name: str) -> Splits:
         raise
     except Exception as error:  # of the network, the hub, or the dataset's own files
         raise UserError(f"cannot open dataset {name}: {one_line(error)}") from None
-    test = next((split for split in VALIDATION if split in loaded), None)
-    if "train" not in loaded or test is None:
-        there = ", ".join(loaded)
+    splits = loaded if isinstance(loaded, dict) else {}  # a dataset by itself has none
+    test = next((split for split in VALIDATION if split in splits), None)
+    if "train" not in splits or test is None:
+        there = ", ".join(splits) or "none"
         raise UserError(f"{name} needs splits train and {' or '.join(VALIDATION)}: it has {there}")
-    train, validation = (_arrays(loaded[split], f"{name}, {split}") for split in ("train", test))
+    train, validation = (_arrays(splits[split], f"{name}, {split}") for split in ("train", test))
     return Splits(train, validation, name)
 
 
@@ -151,8 +152,10 @@ def _label(label: Any, where: str) -> int:
     number = isinstance(label, int | float)  # bool is one
     if number and 0 <= label < 2**31 and label == int(label):
         return int(label)
-    remedy = "class_encode_column makes numbers of names" if isinstance(label, str) else (
-        "leave out what has no label, or give it one"
+    remedy = (
+        "class_encode_column makes numbers of names"
+        if isinstance(label, str)
+        else ("leave out what has no label, or give it one")
     )
     raise UserError(f"{where} has the label {label!r}, no whole number from 0 on: {remedy}")
 

@@ -38,10 +38,7 @@ def _array(picture: Any) -> np.ndarray:
         if x.min() < 0 or x.max() > 65535:
             raise ValueError(f"has pixels from {x.min()} to {x.max()}, of more than 16 bits")
         return x.astype(np.uint16)
-    try:
-        return np.asarray(picture if mode in PLAIN else picture.convert("RGB"))
-    except ValueError:
-        raise ValueError(f"has the mode {mode}: convert it to RGB") from None
+    return np.asarray(picture if mode in PLAIN else picture.convert("RGB"))
 
 
 def _scaled(x: np.ndarray) -> np.ndarray:

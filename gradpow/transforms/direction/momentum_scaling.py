@@ -103,7 +103,9 @@ def momentum_scaling(
                 # u enters once: XLA on CPU would store one with several uses instead of fusing it.
                 return side * (k * v)
             # On TPU the pass after the sum reads the mask, of a byte, instead of s.
-            scale = guarded_divide(jnp.ones([], u.dtype), jnp.maximum(mean_abs(parts, u.size), floor))
+            scale = guarded_divide(
+                jnp.ones([], u.dtype), jnp.maximum(mean_abs(parts, u.size), floor)
+            )
             return k * scale.astype(u.dtype) * u
 
         return jax.tree.map(rescale, updates, s), MomentumScalingState(None if b3 is None else s)
