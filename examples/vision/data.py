@@ -90,18 +90,18 @@ def _arrays(records: Any, name: str) -> Images:
     label = _field(records, "a label", LABEL, datasets.ClassLabel, name)
     # Of arrays, which come as lists.
     dtype = getattr(records.features[image], "dtype", None)
-    number, pictures, labels = 0, [], []
+    pictures, labels = [], []
     try:
         for number, record in enumerate(records.select_columns([image, label])):
             where = f"record {number} of {name}"
             pictures.append(_picture(record[image], dtype, where))
             _check_alike(pictures, where)
             labels.append(_label(record[label], where))
-            number += 1
     except UserError:
         raise
-    except Exception as error:  # of the library of images
-        raise UserError(f"cannot read record {number} of {name}: {one_line(error)}") from None
+    except Exception as error:  # of the libraries of datasets and images
+        reason = one_line(error)
+        raise UserError(f"cannot read record {len(labels)} of {name}: {reason}") from None
     if not pictures:
         raise UserError(f"{name} holds no images")
     return {"image": np.stack(pictures), "label": np.array(labels, np.int32)}

@@ -12,9 +12,11 @@ import jax.numpy as jnp
 
 def unknown(dtype: Any) -> jax.Array:
     """NaN, or -1 under ``jax_debug_nans``: no metric of this package is below 0."""
-    return jnp.asarray(-1 if jax.config.jax_debug_nans else jnp.nan, dtype)
+    refused = jax.config.jax_debug_nans  # pyright: ignore[reportAttributeAccessIssue]
+    return jnp.asarray(-1 if refused else jnp.nan, dtype)
 
 
 def unbounded(dtype: Any) -> jax.Array:
     """Infinity, or the largest finite number under ``jax_debug_infs``."""
-    return jnp.asarray(jnp.finfo(dtype).max if jax.config.jax_debug_infs else jnp.inf, dtype)
+    refused = jax.config.jax_debug_infs  # pyright: ignore[reportAttributeAccessIssue]
+    return jnp.asarray(jnp.finfo(dtype).max if refused else jnp.inf, dtype)

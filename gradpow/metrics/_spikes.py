@@ -33,14 +33,14 @@ def spike_detector(
       \operatorname{mean}_i |u_i| > \text{rise} \cdot a_{t-1}, \qquad
       a_t = b\, a_{t-1} + (1 - b) \operatorname{mean}_i |u_i|
 
-    a is debiased and in units of eta. Updates of 0, as those of a warm-up's first step, count for
-    nothing; the sizes are 0 where eta is 0. The paper's reasoning: Adam's updates are usually far below
+    a is debiased and in units of eta. The paper's reasoning: Adam's updates are usually far below
     1, but may reach 7.27 in a coordinate whose gradient bursts after a quiet time (Theorem 1); that
     throws other coordinates off, and all loss spikes of its GPT-2 followed an abrupt rise of the
     mean update upon a sharp rise of the largest (Figure 3). S3's updates never exceed 1 (Theorem
     2), so with the default bound it gives no warning. An update that is not finite always does.
 
-    The first update is only looked at. It is a measurement for :func:`optax.monitor`, which stands
+    The first update is only looked at; updates of 0, as those of a warm-up's first step, do not
+    count. It is a measurement for :func:`optax.monitor`, which stands
     in a chain where it is to look, or around an optimizer with its rate::
 
         optax.chain(tx, optax.monitor({"spikes": spike_detector(learning_rate)}))

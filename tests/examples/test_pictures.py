@@ -1,4 +1,4 @@
-"""Datasets of images: how pictures of every kind become numbers, and what is refused in one line."""
+"""Datasets of images: pictures of every kind become numbers, and what is wrong gets one line."""
 
 import dataclasses
 import re
@@ -55,7 +55,7 @@ def test_pictures_of_every_mode_are_their_colours_from_0_to_1(make, expected):
     assert found.dtype == np.float32 and found.ndim == 3
     # Pillow composes and converts in 8 bits.
     np.testing.assert_allclose(found.squeeze(), expected, atol=2.5 / 255)
-    assert 0 <= found.min() and found.max() <= 1
+    assert found.min() >= 0 and found.max() <= 1
 
 
 def test_a_palette_with_a_transparent_colour_lies_on_white():
