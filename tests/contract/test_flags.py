@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
-from jax.extend.core import jaxprs_in_params
 
 import gradpow
 from examples.adaptive_sign_power import adaptive_sign_power
 from gradpow import metrics
 from tests.contract.cases import CASES
+from tests.contract.jaxprs import wide_arrays
 
 ALL = {
     "rms": metrics.update_rms,
@@ -66,17 +66,6 @@ def test_float64_as_jaxs_default_changes_no_type_of_a_state_or_an_update(name):
     usual = types(make)
     with jax.enable_x64(True):
         assert types(make) == usual
-
-
-def wide_arrays(jaxpr):
-    """The shapes of all float64 arrays within, scalars left out."""
-    found = []
-    for equation in jaxpr.eqns:
-        avals = [v.aval for v in equation.outvars]
-        found += [a.shape for a in avals if a.shape and a.dtype == jnp.float64]
-        for inner in jaxprs_in_params(equation.params):
-            found += wide_arrays(inner)
-    return found
 
 
 @pytest.mark.parametrize("name", MADE)
