@@ -135,7 +135,7 @@ def test_the_atlas_is_printed(x64, capsys):
 
 @pytest.mark.hunt
 def test_optimizers_are_compared(tmp_path, text, x64, monkeypatch):
-    monkeypatch.setattr(problems, "CACHE", tmp_path)
+    monkeypatch.setattr(problems, "CACHE", tmp_path / "cache")
     few = ("--steps", 2, "--batch-size", 2, "--seeds", 2, "--tune-seeds", 1, "--moves", 0)
     start(compare.main, *few, "--data", text, "--out", tmp_path / "out", "--optimizers", "grams")
 
