@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jax.extend.core import jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 
 def wide_arrays(jaxpr: Any) -> list[str]:
@@ -12,6 +13,10 @@ def wide_arrays(jaxpr: Any) -> list[str]:
     for equation in jaxpr.eqns:
         made = [v.aval for v in equation.outvars if v.aval.shape and v.aval.dtype == jnp.float64]
         found += [f"{equation.primitive.name} {aval.shape}" for aval in made]
-        for inner in jaxprs_in_params(equation.params):
-            found += wide_arrays(inner)
+        for part in jax.tree.leaves(equation.params, is_leaf=_is_jaxpr):
+            found += wide_arrays(part) if _is_jaxpr(part) else []
     return found
+
+
+def _is_jaxpr(x: Any) -> bool:
+    return isinstance(x, Jaxpr | ClosedJaxpr)
