@@ -148,8 +148,8 @@ def bytes_ns(states: int, size: int) -> float:
     def step(p, g, kept):
         return p + g, [x + g for x in kept]
 
-    p, g = jnp.zeros(size), jnp.ones(size)
-    kept = [jnp.zeros(size) + i for i in range(states)]
+    p, g = jnp.zeros(size, jnp.float32), jnp.ones(size, jnp.float32)
+    kept = [jnp.zeros(size, jnp.float32) + i for i in range(states)]
     times = []
     for _ in range(30):
         clock = time.perf_counter()

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
@@ -87,11 +86,13 @@ def powers_of_a_run(problem: sweep.Problem, rate: float, steps: int) -> tuple[li
     def look(state, batch):
         state = step(state, batch)[0]
         p, *noise = (optax.tree.get(state.opt_state, key) for key in ("p", "variance", "signal"))
-        return state, (p, jnp.sqrt(noise[0] / noise[1]))
+        return state, (p, *noise)
 
     state = init_state(problem.init(jax.random.key(0)), optimizer)
     _, seen = jax.lax.scan(look, state, problem.batches(0, steps))
-    p, ratio = (np.asarray(x, float) for x in seen)
+    p, variance, signal = (np.asarray(x, float) for x in seen)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing is known at first
+        ratio = np.sqrt(variance / signal)
     return p.tolist(), [x if np.isfinite(x) else None for x in ratio.tolist()]
 
 

@@ -10,6 +10,7 @@ from gradpow.core import (
     Scalar,
     check,
     check_order,
+    scalar_dtype,
     signed_power,
     size,
     sum_of_squares,
@@ -93,10 +94,11 @@ def adaptive_sign_power(
     check("finite and >= 0", eps=eps)
 
     def init(params):
-        square, variance, signal = (jnp.zeros([]) for _ in range(3))
+        dtype = scalar_dtype(params)
+        square, variance, signal = (jnp.zeros([], dtype) for _ in range(3))
         return AdaptiveSignPowerState(
             count=jnp.zeros([], jnp.int32),
-            p=jnp.array(p, float),
+            p=jnp.array(p, dtype),
             mean=optax.tree.zeros_like(params),
             square=square,
             variance=variance,
@@ -110,12 +112,14 @@ def adaptive_sign_power(
         mean = jax.tree.map(lambda m, g: b * m + (1 - b) * g, state.mean, measured)
         square = b * state.square + (1 - b) * sum_of_squares(measured) / size(measured)
         square = jnp.where(jnp.isfinite(square), square, state.square)
-        debias = 1 - b ** jnp.asarray(count, jnp.float32)
+        debias = 1 - b ** jnp.asarray(count, square.dtype)
         variance, signal = variance_and_signal(
             sum_of_squares(mean) / size(mean) / debias**2, square / debias, b, count
         )
-        best = _best_power(jnp.sqrt(signal), jnp.sqrt(3 * variance), low, high, eps)
         known = jnp.isfinite(variance + signal) & (variance + signal > 0)
+        # Where nothing is known yet, any that have a best power.
+        mu, sigma = (jnp.sqrt(jnp.where(known, x, k)) for x, k in ((signal, 1), (3 * variance, 3)))
+        best = _best_power(mu, sigma, low, high, eps)
         found = (b * state.p + (1 - b) * best, variance, signal)
         kept = (state.p, state.variance, state.signal)
         new_p, variance, signal = (jnp.where(known, x, y) for x, y in zip(found, kept, strict=True))
@@ -131,15 +135,17 @@ def _best_power(
     """The best of 61 powers; smoothing makes finer ones of them. Of equal ones the lowest."""
     # All updates are proportional to a small mu, and a mu of 0 would make them equal.
     mu = jnp.maximum(mu, 1e-3 * sigma)
-    powers = jnp.linspace(low, high, 61)
+    powers = jnp.linspace(low, high, 61, dtype=mu.dtype)
     return powers[jnp.argmax(_limit_update(powers, mu, sigma, eps))]
 
 
 def _limit_update(p: jax.Array, mu: jax.Array, sigma: jax.Array, eps: Scalar) -> jax.Array:
     """`gradpow.theory.limit_update`, traced; it explains the terms."""
     largest = mu + sigma
-    width = 2 * sigma / largest
-    reach = 2 * jnp.arctanh(jnp.minimum(mu, sigma) / jnp.maximum(mu, sigma))
+    noise = jnp.where(sigma > 0, sigma, mu / 2)  # without any, the last lines say what holds
+    width = 2 * noise / largest
+    ratio = jnp.minimum(mu, noise) / jnp.maximum(mu, noise)
+    reach = 2 * jnp.arctanh(jnp.minimum(ratio, 1 - jnp.finfo(ratio.dtype).epsneg))
 
     def odd(q):
         return -jnp.expm1(-q * reach) / (q * width)
@@ -148,4 +154,5 @@ def _limit_update(p: jax.Array, mu: jax.Array, sigma: jax.Array, eps: Scalar) ->
     even = (1 + jnp.exp(-q * reach)) / (q * width)
     mean, square = odd(p + 1), jnp.where(sigma > mu, even, odd(q))
     mean, square = jnp.where(sigma > 0, mean, 1), jnp.where(sigma > 0, square, 1)
-    return mean / (jnp.sqrt(square) + jnp.exp(jnp.log(eps) - p * jnp.log(largest)))
+    floor = jnp.exp(jnp.log(jnp.where(eps > 0, eps, 1)) - p * jnp.log(largest))
+    return mean / (jnp.sqrt(square) + jnp.where(eps > 0, floor, 0))

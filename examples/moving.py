@@ -93,8 +93,8 @@ WAYS = (stay, restart, fresh, copy, raise_p, power, rescale)
 def init(key):
     first, second = jax.random.split(key)
     return {
-        "first": jax.random.normal(first, (64, 64)) / 8,
-        "second": jax.random.normal(second, (64, 10)) / 8,
+        "first": jax.random.normal(first, (64, 64), jnp.float32) / 8,
+        "second": jax.random.normal(second, (64, 10), jnp.float32) / 8,
     }
 
 
@@ -108,7 +108,7 @@ def train(tx, state, params, key, steps, data):
 
     def step(carry, key):
         state, params = carry
-        batch = jax.random.randint(key, (BATCH,), 0, len(data[1]))
+        batch = jax.random.randint(key, (BATCH,), 0, len(data[1]), jnp.int32)
         grads = jax.grad(loss)(params, data[0][batch], data[1][batch])
         updates, state = tx.update(grads, state, params)
         params = optax.apply_updates(params, updates)

@@ -112,7 +112,7 @@ class Result(NamedTuple):
 def set_up(config: Config) -> Setup:
     """Splits the 1797 digits: 60% to train, 20% to choose the rate, 20% to report on."""
     images, labels = load_digits(return_X_y=True)
-    images, labels = jnp.array(images / 16, jnp.float32), jnp.array(labels)
+    images, labels = jnp.array(images / 16, jnp.float32), jnp.array(labels, jnp.int32)
     rows = np.split(np.random.default_rng(0).permutation(1797), [1077, 1437])
     splits = zip(("train", "validation", "test"), rows, strict=True)
     data = {name: (images[split], labels[split]) for name, split in splits}
@@ -145,7 +145,7 @@ def make_run(name: str, setup: Setup, total_steps: int):
     def loss_and_accuracy(params, images, labels):
         logits = nnx.merge(setup.graphdef, params)(images)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-        return loss, (logits.argmax(axis=-1) == labels).mean()
+        return loss, (logits.argmax(axis=-1) == labels).mean(dtype=jnp.float32)
 
     def start(rate, params):
         return params, make_optimizer(rate).init(params)
@@ -173,18 +173,18 @@ def make_run(name: str, setup: Setup, total_steps: int):
 def train(name: str, setup: Setup, config: Config, report: Callable[..., None]) -> Result:
     """Trains with all rates and seeds at once, in a single compilation."""
     clock = time.perf_counter()
-    label, rates = look(name).label, rates_of(name)
+    label, rates = look(name).label, jnp.array(rates_of(name), jnp.float32)
     report(description=f"{label}: compiling")
     start, advance = make_run(name, setup, config.steps)
     # The inner vmap runs over the seeds, the outer one over the rates.
     start = jax.vmap(jax.vmap(start, in_axes=(None, 0)), in_axes=(0, None))
     advance = jax.jit(jax.vmap(jax.vmap(advance, in_axes=(None, 0, 0)), in_axes=(0, 0, None)))
 
-    state = start(jnp.array(rates), setup.params)
+    state = start(rates, setup.params)
     steps, history = [], []
     for begin in range(0, config.steps, CHUNK):
         batches = setup.batches[:, begin : begin + CHUNK]
-        state, metrics = advance(jnp.array(rates), state, batches)
+        state, metrics = advance(rates, state, batches)
         history.append(jax.device_get(metrics))
         steps.append(begin + batches.shape[1])
         report(description=f"{label}: step {steps[-1]}", advance=batches.shape[1])

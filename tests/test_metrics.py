@@ -82,6 +82,69 @@ def test_noise_to_signal_is_unknown_at_first_and_infinite_without_signal():
     assert jnp.isinf(metrics.noise_to_signal(state))
 
 
+def test_noise_is_unknown_where_there_never_was_a_gradient():
+    state = scaled_by_adam([{"alive": g, "dead": 0 * g} for g in (1.0, 1.5, 0.5)])
+    each = metrics.noise_to_signal(state, per_tensor=True)
+    assert jnp.isnan(each["dead"]) and each["alive"] > 0
+    assert metrics.noise_to_signal(state) == each["alive"]
+
+
+def test_flags_that_refuse_nan_and_infinity_get_numbers_that_no_metric_has():
+    constant, pure_noise = [{"w": 1.0}], [{"w": 1.0}, {"w": -1.0}]
+    with jax.debug_nans(True), jax.debug_infs(True):
+        assert jax.jit(metrics.noise_to_signal)(scaled_by_adam(constant)) == -1
+        assert metrics.noise_to_signal(scaled_by_adam(pure_noise)) == jnp.finfo(jnp.float32).max
+        state = metrics.monitored(gradpow.grams(1e-3), ALL).init(parameters())
+    assert all(x == -1 for x in state.measurements.values())
+
+
+def scaled_by_adam(grads):
+    tx = optax.scale_by_adam()
+    state = tx.init(jax.tree.map(jnp.float32, grads[0]))
+    for grad in grads:
+        _, state = tx.update(jax.tree.map(jnp.float32, grad), state)
+    return state
+
+
+def test_small_float64_gradients_have_the_noise_of_large_ones():
+    with jax.enable_x64(True):
+        tx, found = optax.scale_by_adam(), []
+        for scale in (1.0, 1e-30):  # whose squares float32 does not hold
+            state = tx.init(jnp.zeros(3))
+            for seed in range(3):
+                grad = scale * np.random.default_rng(seed).normal(1, 0.5, 3)
+                _, state = tx.update(jnp.asarray(grad), state)
+            found.append(metrics.noise_to_signal(state))
+        assert found[1].dtype == jnp.float64
+        assert_close(found[1], found[0], 1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_metrics_are_float32_or_of_the_arrays_type_if_that_is_wider(dtype):
+    def measured(params):
+        adam, spikes = optax.scale_by_adam(), metrics.spike_detector()
+        _, state = adam.update(params, adam.init(params))
+        seen, _ = spikes.update(params, spikes.init(params))
+        given = {"updates": params, "grad": params, "params": params, "state": state}
+        nothing = {"updates": {}, "grad": {}, "params": {}, "state": state._replace(mu={}, nu={})}
+        found = [metric(**given) for metric in ALL.values()]
+        of_nothing = [metric(**nothing) for metric in ALL.values()]
+        return [*found, seen["largest"], seen["mean"]], of_nothing
+
+    with jax.enable_x64(dtype == "float64"):
+        params = jax.tree.map(lambda x: x.astype(dtype), parameters())
+        found, of_nothing = jax.eval_shape(measured, params)
+    assert {x.dtype for x in found} == {jnp.promote_types(dtype, jnp.float32)}
+    assert {x.dtype for x in of_nothing} == {jnp.dtype(jnp.float32)}
+
+
+def test_gradients_of_another_type_do_not_change_that_of_the_measurements():
+    tx = metrics.monitored(optax.sgd(1e-3), {"largest": lambda updates, **_: updates.max()})
+    state = tx.init(jnp.ones(2))
+    _, after = tx.update(jnp.ones(2, jnp.bfloat16), state)
+    assert jax.tree.map(jnp.result_type, after) == jax.tree.map(jnp.result_type, state)
+
+
 def test_noise_per_tensor_bears_the_tensors_names_and_adds_up():
     tx = optax.scale_by_adam()
     state = tx.init(parameters())
@@ -265,6 +328,18 @@ def test_the_detector_warns_of_what_is_not_finite_and_recovers():
         measured, state = tx.update(jnp.array([size, -size]), state)
         seen.append(bool(measured["spike"]))
     assert seen == [False, False, True, False, True, False]
+
+
+def test_the_first_steps_of_a_warm_up_are_no_spikes():
+    rate = optax.linear_schedule(0.0, 1e-3, 4)
+    tx = metrics.spike_detector(rate)
+    state, seen = tx.init(jnp.zeros(2)), []
+    for step, size in enumerate([1.5, 1.4, 1.6, 1.5, 1.5, 9.0]):
+        measured, state = tx.update(rate(step) * jnp.array([size, -size]), state)
+        seen.append((float(measured["mean"]), bool(measured["spike"])))
+    sizes, warned = zip(*seen, strict=True)
+    np.testing.assert_allclose(sizes, [0.0, 1.4, 1.6, 1.5, 1.5, 9.0], rtol=1e-6)
+    assert warned == (False, False, False, False, False, True)
 
 
 def test_a_slow_rise_and_a_large_usual_update_are_no_spikes():

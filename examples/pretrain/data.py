@@ -21,6 +21,7 @@ from .errors import UserError
 from .tokenizers import Bytes, Tokenizer, load_tokenizer
 
 ALIASES = {"c4": "hf:allenai/c4:en", "openwebtext": "hf:Skylion007/openwebtext"}
+SEEN = 10_000_000  # tokens, among which unknown ones are counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,10 +124,17 @@ def from_corpus(
         return elastic(examples, batch_size, shard_index, shard_count)
 
     summary = (
-        f"data: {corpus.about}; {len(train):,} training tokens ({tokenizer.name}), "
+        f"data: {corpus.about}; {len(train):,} training tokens ({tokenizer.name}"
+        f"{_unknown(train, tokenizer)}), "
         f"{count} validation sequences, hash {corpus.hash[:12]}"
     )
     return Data(tokenizer, np.stack(chosen), corpus.hash, summary, True, iterate)
+
+
+def _unknown(tokens: np.ndarray, tokenizer: Tokenizer) -> str:
+    """Which share of the text is not in the vocabulary, if it is one to speak of."""
+    share = np.mean(tokens[:SEEN] == tokenizer.unknown) if tokenizer.unknown is not None else 0
+    return f"; {share:.0%} of them not in its vocabulary" if share > 0.01 else ""
 
 
 def elastic(

@@ -69,7 +69,7 @@ class Mlp(nnx.Module):
 
 
 def residual(shape: Gpt2Shape) -> nnx.Initializer:
-    return nnx.initializers.normal(0.02 / (2 * shape.layers) ** 0.5)
+    return nnx.initializers.normal(0.02 / (2 * shape.layers) ** 0.5, jnp.float32)
 
 
 class Block(nnx.Module):
@@ -84,7 +84,7 @@ class Block(nnx.Module):
     def __call__(self, x: jax.Array, *, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         x = x + layers.dropout(self.attn(self.ln_1(x)), self.rate, key, 0)
         x = x + layers.dropout(self.mlp(self.ln_2(x)), self.rate, key, 1)
-        return x, jnp.zeros([])
+        return x, jnp.zeros([], jnp.float32)
 
 
 class Gpt2(nnx.Module):

@@ -61,7 +61,7 @@ def in_bytes(number: float) -> str:
 
 def matrix_rate(n: int = 1024) -> float:
     """Operations a second of float32 matrix products, the best of five."""
-    x = jnp.ones((n, n))
+    x = jnp.ones((n, n), jnp.float32)
     product = jax.jit(jnp.matmul).lower(x, x).compile()
     seconds = []
     for _ in range(5):

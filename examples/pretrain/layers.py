@@ -18,7 +18,8 @@ from .errors import UserError
 from .sharding import constrain
 
 STACKED_FROM = 8
-INITIAL = nnx.initializers.normal(0.02)  # GPT-2's, and the default of Hugging Face's models
+# GPT-2's, and the default of Hugging Face's models.
+INITIAL = nnx.initializers.normal(0.02, jnp.float32)
 # Tensors with an axis of padded vocabulary, and that axis.
 VOCABULARY_AXIS = {"embed_tokens/embedding": 0, "wte/embedding": 0, "lm_head/kernel": 1}
 
@@ -142,7 +143,7 @@ def dropout(x: jax.Array, rate: float, key: jax.Array | None, place: int) -> jax
     """None without a key; `place` tells the masks that are drawn from one key apart."""
     if key is None or rate == 0:
         return x
-    keep = jax.random.bernoulli(jax.random.fold_in(key, place), 1 - rate, x.shape)
+    keep = jax.random.bernoulli(jax.random.fold_in(key, place), jnp.float32(1 - rate), x.shape)
     return jnp.where(keep, x / (1 - rate), 0)
 
 
@@ -152,7 +153,7 @@ def rotate(x: jax.Array) -> jax.Array:
     Feature i pairs with i + half, as in Hugging Face's models, not with i + 1, as in the paper.
     """
     half = x.shape[-1] // 2
-    frequencies = 10000.0 ** (-jnp.arange(half) / half)
+    frequencies = 10000.0 ** (-jnp.arange(half, dtype=jnp.float32) / half)
     angles = jnp.arange(x.shape[1])[:, None, None] * frequencies
     cos, sin = jnp.cos(angles), jnp.sin(angles)
     a, b = x[..., :half], x[..., half:]

@@ -51,7 +51,7 @@ class Block(nnx.Module):
         attended = self.self_attn(self.input_layernorm(x))
         x = x + layers.dropout(attended, self.rate, key, 0)
         x = x + layers.dropout(self.mlp(self.post_attention_layernorm(x)), self.rate, key, 1)
-        return x, jnp.zeros([])
+        return x, jnp.zeros([], jnp.float32)
 
 
 class Llama(nnx.Module):

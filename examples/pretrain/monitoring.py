@@ -1,6 +1,7 @@
 """What --monitor logs beside the losses: `gradpow.metrics`, around the whole optimizer."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -41,4 +42,5 @@ def measurements(opt_state: optax.OptState) -> dict[str, float]:
         return {}
     found = jax.device_get(opt_state.measurements)
     leaves = jax.tree_util.tree_leaves_with_path(found)
-    return {name_of(path): float(x) for path, x in leaves}
+    # Under jax_debug_nans -1 stands for what is unknown.
+    return {name_of(path): float(x) if x >= 0 else math.nan for path, x in leaves}

@@ -91,7 +91,8 @@ class MixtureOfExperts(nnx.Module):
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         probabilities = nnx.softmax(self.gate(x))
         _, choices = jax.lax.top_k(probabilities, self.shape.active_experts)
-        chosen = jax.nn.one_hot(choices, self.shape.experts).sum(axis=-2)  # [B, T, E], 0 or 1
+        chosen = jax.nn.one_hot(choices, self.shape.experts, dtype=jnp.float32)
+        chosen = chosen.sum(axis=-2)  # [B, T, E], 0 or 1
         share, mean = chosen.mean(axis=(0, 1)), probabilities.mean(axis=(0, 1))
         balance = self.shape.experts * jnp.sum(share * mean)
 

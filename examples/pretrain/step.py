@@ -85,7 +85,10 @@ def make_gradients(losses: Losses, accumulate: int) -> Callable[..., tuple[jax.A
             found = gradients(params, batch, part_key)
             return jax.tree.map(jnp.add, total, found), None
 
-        zero = (jnp.zeros([]), constrain_as_params(jax.tree.map(jnp.zeros_like, params)))
+        zero = (
+            jnp.zeros([], jnp.float32),
+            constrain_as_params(jax.tree.map(jnp.zeros_like, params)),
+        )
         total, _ = jax.lax.scan(add, zero, (jnp.arange(accumulate), jax.tree.map(cut, batch)))
         return jax.tree.map(lambda x: x / accumulate, total)
 
@@ -121,7 +124,7 @@ def make_step(
         )
         # Under a condition the updates are an array, where XLA would compute them anew for each
         # of the four sums.
-        nothing = (jnp.full([], jnp.nan),) * 3
+        nothing = (jnp.float32(jnp.nan),) * 3
         about = jax.lax.cond(finite, describe, lambda *_: nothing, updates, grads)
 
         skipped = state.skipped + ~finite
@@ -135,11 +138,13 @@ def make_step(
 
 
 def describe(updates: Any, grads: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-    return (
+    found = (
         metrics.update_rms(updates),
         metrics.largest_update(updates),
         metrics.sign_agreement(updates, grads),
     )
+    rms, largest, agreement = (x.astype(jnp.float32) for x in found)
+    return rms, largest, agreement
 
 
 def make_evaluate(

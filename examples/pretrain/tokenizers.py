@@ -1,5 +1,6 @@
 """From text to tokens: bytes, T5's and GPT-2's vocabularies, or byte-pair encoding of one's own."""
 
+import functools
 import itertools
 import json
 from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ TRAIN_ON = 20_000_000  # characters; more hardly change a vocabulary
 class Bytes:
     """UTF-8's bytes are the tokens, and 0, which no text holds, ends a document."""
 
-    name, size, end = "bytes", 256, 0
+    name, size, end, unknown = "bytes", 256, 0, None
 
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
         for text in texts:
@@ -49,8 +50,21 @@ class Subwords:
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
         texts = iter(texts)
         while batch := list(itertools.islice(texts, 256)):  # the library's threads share a batch
-            for encoding in self.tokenizer.encode_batch_fast(batch, add_special_tokens=False):
+            try:
+                encodings = self.tokenizer.encode_batch_fast(batch, add_special_tokens=False)
+            except Exception as error:  # the library raises Exception itself
+                raise UserError(
+                    f"--tokenizer {self.name} has no tokens for this text: {one_line(error)}"
+                ) from None
+            for encoding in encodings:
                 yield np.asarray(encoding.ids, np.int32)
+
+    @functools.cached_property
+    def unknown(self) -> int | None:
+        """The token that stands for what is not in the vocabulary."""
+        model = json.loads(self.tokenizer.to_str())["model"]
+        by_name = model.get("unk_token")
+        return self.tokenizer.token_to_id(by_name) if by_name else model.get("unk_id")
 
     def decode(self, tokens: Iterable[int]) -> str:
         return self.tokenizer.decode(list(tokens), skip_special_tokens=False)

@@ -10,6 +10,7 @@ import numpy as np
 from ..pretrain import hub
 from ..pretrain.data import Data, elastic
 from ..pretrain.errors import UserError, one_line
+from .pictures import pixels
 from .shapes import ImageShape
 
 Images = dict[str, np.ndarray]  # image float32 [example, y, x, colour] in [0, 1]; label int32
@@ -73,34 +74,102 @@ def _from_hub(name: str) -> Splits:
         raise
     except Exception as error:  # of the network, the hub, or the dataset's own files
         raise UserError(f"cannot open dataset {name}: {one_line(error)}") from None
-    test = next((split for split in VALIDATION if split in loaded), None)
-    if "train" not in loaded or test is None:
-        there = ", ".join(loaded)
+    splits = loaded if isinstance(loaded, dict) else {}  # a dataset by itself has none
+    test = next((split for split in VALIDATION if split in splits), None)
+    if "train" not in splits or test is None:
+        there = ", ".join(splits) or "none"
         raise UserError(f"{name} needs splits train and {' or '.join(VALIDATION)}: it has {there}")
-    return Splits(_arrays(loaded["train"], name), _arrays(loaded[test], name), name)
+    train, validation = (_arrays(splits[split], f"{name}, {split}") for split in ("train", test))
+    return Splits(train, validation, name)
 
 
 def _arrays(records: Any, name: str) -> Images:
-    there = list(records.features)
-    image = next((key for key in IMAGE if key in there), None)
-    label = next((key for key in LABEL if key in there), None)
-    if image is None or label is None:
+    import datasets
+
+    image = _field(records, "an image", IMAGE, datasets.Image, name)
+    label = _field(records, "a label", LABEL, datasets.ClassLabel, name)
+    # Of arrays, which come as lists.
+    dtype = getattr(records.features[image], "dtype", None)
+    pictures, labels = [], []
+    try:
+        for number, record in enumerate(records.select_columns([image, label])):
+            where = f"record {number} of {name}"
+            pictures.append(_picture(record[image], dtype, where))
+            _check_alike(pictures, where)
+            labels.append(_label(record[label], where))
+    except UserError:
+        raise
+    except Exception as error:  # of the libraries of datasets and images
+        reason = one_line(error)
+        raise UserError(f"cannot read record {len(labels)} of {name}: {reason}") from None
+    if not pictures:
+        raise UserError(f"{name} holds no images")
+    return {"image": np.stack(pictures), "label": np.array(labels, np.int32)}
+
+
+def _field(records: Any, what: str, names: tuple[str, ...], kind: type, name: str) -> str:
+    """The column of one of these names, or else the only one of its kind."""
+    there = records.features
+    called = [key for key in names if key in there]
+    alike = [key for key, feature in there.items() if isinstance(feature, kind)]
+    if not called and len(alike) != 1:
         raise UserError(
-            f"{name} needs an image ({' or '.join(IMAGE)}) and a label ({' or '.join(LABEL)}): it "
-            f"has {', '.join(there)}"
+            f"{name} needs {what} ({' or '.join(names)}): it has {', '.join(there)}; rename_column "
+            "gives a column another name"
         )
-    pixels = [np.asarray(picture) for picture in records[image]]
-    if len({p.shape for p in pixels}) != 1:
-        raise UserError(f"{name} has images of several sizes: crop them to one first")
-    stacked = np.stack(pixels).astype(np.float32) / 255
-    stacked = stacked.reshape(*stacked.shape[:3], -1)
-    return {"image": stacked, "label": np.asarray(records[label], np.int32)}
+    return (called or alike)[0]
+
+
+def _picture(picture: Any, dtype: str | None, where: str) -> np.ndarray:
+    if picture is None:
+        raise UserError(f"{where} has no picture: leave it out")
+    try:
+        return pixels(np.asarray(picture, dtype) if isinstance(picture, list) else picture)
+    except ValueError as error:
+        raise UserError(f"{where} {error}") from None
+
+
+def _check_alike(pictures: list[np.ndarray], where: str) -> None:
+    """Compares the last with the first."""
+    (*first_size, first_colours), (*size, colours) = pictures[0].shape, pictures[-1].shape
+    if size != first_size:
+        raise UserError(
+            f"{where} has {size[1]} x {size[0]} pixels, and record 0 {first_size[1]} x "
+            f"{first_size[0]}: crop them to one size first"
+        )
+    if colours != first_colours:
+        raise UserError(
+            f"{where} has {_colours(colours)}, and record 0 {_colours(first_colours)}: convert all "
+            "pictures to RGB, or all to L"
+        )
+
+
+def _colours(count: int) -> str:
+    return "one colour, grey" if count == 1 else f"{count} colours"
+
+
+def _label(label: Any, where: str) -> int:
+    number = isinstance(label, int | float)  # bool is one
+    if number and 0 <= label < 2**31 and label == int(label):
+        return int(label)
+    remedy = (
+        "class_encode_column makes numbers of names"
+        if isinstance(label, str)
+        else ("leave out what has no label, or give it one")
+    )
+    raise UserError(f"{where} has the label {label!r}, no whole number from 0 on: {remedy}")
 
 
 def check_fits(splits: Splits, shape: ImageShape) -> None:
     """Raises `UserError` where a model is not for such images."""
-    size, channels = splits.train["image"].shape[2:]
-    classes = int(splits.train["label"].max()) + 1
+    (*sides, channels), test = (split["image"].shape[1:] for split in (splits.train, splits.test))
+    if test != (*sides, channels) or sides[0] != sides[1]:
+        raise UserError(
+            f"{splits.about} has images [y, x, colour] of {(*sides, channels)} to train and of "
+            f"{test} for validation: crop all to squares of one size, and convert them alike"
+        )
+    size = sides[0]
+    classes = 1 + int(max(split["label"].max() for split in (splits.train, splits.test)))
     wanted = {"size": size, "channels": channels, "classes": max(classes, shape.classes)}
     for key, value in wanted.items():
         if getattr(shape, key) != value:

@@ -16,11 +16,12 @@ def losses(
     graphdef: nnx.GraphDef, params: Any, batch: Batch, key: Any
 ) -> tuple[jax.Array, jax.Array]:
     """Cross-entropy, or an autoencoder's bound; and no auxiliary loss."""
+    nothing = jnp.zeros([], jnp.float32)
     model: Any = nnx.merge(graphdef, params)
     if isinstance(model, Vae):
-        return _bound(model, batch, key), jnp.zeros([])
+        return _bound(model, batch, key), nothing
     logits = model(batch["image"])
-    return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]), jnp.zeros([])
+    return optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"]), nothing
 
 
 def measure(graphdef: nnx.GraphDef, params: Any, batch: Batch) -> dict[str, jax.Array]:

@@ -40,7 +40,7 @@ class Conv(nnx.Module):
     """A convolution without bias, [image, y, x, feature], zeros around the image."""
 
     def __init__(self, inputs: int, outputs: int, side: int, stride: int = 1, *, rngs: nnx.Rngs):
-        initial = nnx.initializers.he_normal()  # He et al., 2015
+        initial = nnx.initializers.he_normal(dtype=jnp.float32)  # He et al., 2015
         self.kernel = nnx.Param(initial(rngs.params(), (side, side, inputs, outputs)))
         self.stride = stride
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from ..pretrain.errors import UserError
-from ..pretrain.layers import check_sizes
+from ..pretrain.layers import INITIAL, check_sizes
 from .shapes import ImageShape
 
 
@@ -60,8 +60,8 @@ class VisionTransformer(nnx.Module):
         self.shape, self.dtype = shape, dtype
         patches = (shape.size // shape.patch) ** 2
         self.embed = nnx.Linear(shape.patch**2 * shape.channels, shape.width, rngs=rngs)
-        self.class_token = nnx.Param(jnp.zeros((1, 1, shape.width)))
-        places = nnx.initializers.normal(0.02)(rngs.params(), (1, patches + 1, shape.width))
+        self.class_token = nnx.Param(jnp.zeros((1, 1, shape.width), jnp.float32))
+        places = INITIAL(rngs.params(), (1, patches + 1, shape.width))
         self.places = nnx.Param(places)
         self.layers = nnx.List([Layer(shape, dtype, rngs) for _ in range(shape.layers)])
         self.norm = nnx.LayerNorm(shape.width, epsilon=1e-6, rngs=rngs)

@@ -12,6 +12,7 @@ __all__ = [
     "is_function",
     "map_with_names",
     "require_like",
+    "scalar_dtype",
     "shapes_by_name",
     "size",
     "state_bytes",
@@ -48,6 +49,22 @@ def map_with_names(f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Any = 
     return jax.tree_util.tree_map_with_path(named, tree, *rest, is_leaf=is_leaf)
 
 
+def scalar_dtype(tree: Any) -> Any:
+    """The type of a number that sums up a tree: float32, or float64 where a leaf is.
+
+    JAX's own default is float64 under ``jax_enable_x64``, whatever the leaves are.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import scalar_dtype
+      >>> print(scalar_dtype({"a": jnp.ones(2, jnp.bfloat16), "b": jnp.ones(3)}))
+      float32
+    """
+    leaves = jax.tree.leaves(tree)
+    floats = [x for x in leaves if jnp.issubdtype(jnp.result_type(x), jnp.floating)]
+    return jnp.result_type(jnp.float32, *floats)
+
+
 def sum_of_squares(tree: Any) -> jax.Array:
     """Over all coordinates of all leaves, in at least float32.
 
@@ -62,7 +79,7 @@ def sum_of_squares(tree: Any) -> jax.Array:
         x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
         return jnp.sum(x * x)
 
-    return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([]))
+    return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([], jnp.float32))
 
 
 def size(tree: Any) -> float:

@@ -9,11 +9,15 @@ import optax
 from gradpow.core import (
     Scalar,
     check,
+    guarded_divide,
     map_with_names,
+    scalar_dtype,
     size,
     sum_of_squares,
     variance_and_signal,
 )
+
+from ._special import unbounded, unknown
 
 __all__ = ["eps_share", "noise_to_signal"]
 
@@ -43,8 +47,10 @@ def noise_to_signal(
       **_: ignored.
 
     Returns:
-      A scalar from 0 to infinity (where no signal stands out), or a dictionary of them. NaN before
-      the second step, when nothing is known.
+      A scalar from 0 to infinity (where no signal stands out), or a dictionary of them. NaN where
+      nothing is known: before the second step, and where the gradient has been 0 all along. Under
+      ``jax_debug_nans``, set before the first step, it says -1 for NaN, and under
+      ``jax_debug_infs`` the largest finite number for infinity.
 
     Raises:
       ValueError: if b1 or b2 lies outside its range, or the state holds no such moments.
@@ -65,18 +71,22 @@ def noise_to_signal(
     terms = {}
 
     def add(name, m, v, count):
-        m_squared, square = sum_of_squares(m), jnp.sum(v, dtype=jnp.float32)
+        m_squared, square = sum_of_squares(m), jnp.sum(v, dtype=scalar_dtype(v))
+        # Before the first step 0/0 is 0.
+        debiased = guarded_divide(m_squared, (1 - b1**count) ** 2)
         terms[name] = variance_and_signal(
-            m_squared / (1 - b1**count) ** 2, square / (1 - b2**count), b1, count
+            debiased, guarded_divide(square, 1 - b2**count), b1, count
         )
 
-    for adam in _adam_states("noise_to_signal", state):
-        # A vmapped optimizer keeps a count for each of its copies, all alike.
-        count = jnp.max(jnp.asarray(adam.count, jnp.float32))
+    states = _adam_states("noise_to_signal", state)
+    for adam in states:
+        count = _steps_taken(adam)
         map_with_names(lambda name, m, v, t=count: add(name, m, v, t), adam.mu, adam.nu)
     if per_tensor:
         return {name: _root_ratio(*term) for name, term in terms.items()}
-    return _root_ratio(sum(v for v, _ in terms.values()), sum(s for _, s in terms.values()))
+    zero = jnp.zeros([], scalar_dtype([adam.nu for adam in states]))
+    variance = sum((v for v, _ in terms.values()), start=zero)
+    return _root_ratio(variance, sum((s for _, s in terms.values()), start=zero))
 
 
 def eps_share(state: Any, *, b2: Scalar = 0.999, eps: Scalar = 1e-8, **_: Any) -> jax.Array:
@@ -112,16 +122,25 @@ def eps_share(state: Any, *, b2: Scalar = 0.999, eps: Scalar = 1e-8, **_: Any) -
     check("in [0, 1)", b2=b2)
     check("finite and >= 0", eps=eps)
     states = _adam_states("eps_share", state)
-    below = jnp.zeros([])
+    moments = [adam.nu for adam in states]
+    below = jnp.zeros([], scalar_dtype(moments))
     for adam in states:
-        bound = eps**2 * (1 - b2 ** jnp.max(jnp.asarray(adam.count, jnp.float32)))
-        below += sum(jnp.sum(v < bound, dtype=jnp.float32) for v in jax.tree.leaves(adam.nu))
-    return below / size([adam.nu for adam in states])
+        bound = eps**2 * (1 - b2 ** _steps_taken(adam))
+        below += sum(jnp.sum(v < bound, dtype=below.dtype) for v in jax.tree.leaves(adam.nu))
+    return below / size(moments)
 
 
-def _root_ratio(variance: Any, signal: Any) -> jax.Array:
-    """Infinite where there is variance and no signal."""
-    return jnp.sqrt(variance) / jnp.sqrt(signal)
+def _root_ratio(variance: jax.Array, signal: jax.Array) -> jax.Array:
+    """Infinite where there is variance and no signal, unknown where there is neither."""
+    otherwise = jnp.where(variance > 0, unbounded(variance.dtype), unknown(variance.dtype))
+    ratio = jnp.sqrt(variance) / jnp.sqrt(jnp.where(signal > 0, signal, 1))
+    return jnp.where(signal > 0, ratio, otherwise)
+
+
+def _steps_taken(adam: Any) -> jax.Array:
+    """As a number that powers are taken with."""
+    # A vmapped optimizer keeps a count for each of its copies, all alike.
+    return jnp.max(jnp.asarray(adam.count, scalar_dtype(adam.nu)))
 
 
 def _inside(state: Any, kind: type) -> list[Any]:

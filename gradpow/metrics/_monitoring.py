@@ -9,6 +9,8 @@ import optax
 
 from gradpow.core import refuse_foreign_states, require_transformation
 
+from ._special import unknown
+
 __all__ = ["MonitoredState", "measure", "monitored"]
 
 Metric = Callable[..., Any]
@@ -44,7 +46,7 @@ def monitored(
 
     Returns:
       An :class:`optax.GradientTransformationExtraArgs` with a :class:`MonitoredState`. Before the
-      first step measurements are NaN.
+      first step measurements are NaN, and -1 under ``jax_debug_nans``, which refuses NaN.
 
     Raises:
       TypeError: if a metric is neither a function nor a measure, or ``inner`` no transformation.
@@ -100,6 +102,11 @@ def monitored(
         measurements, measuring = evaluate(
             state.measuring, updates=steps, grad=updates, params=params, state=new_inner
         )
+        # Gradients of another type than the parameters must not change that of the state.
+        measurements = {
+            name: jax.tree.map(_like, found, state.measurements[name])
+            for name, found in measurements.items()
+        }
         return steps, MonitoredState(measurements, measuring, new_inner)
 
     return optax.GradientTransformationExtraArgs(init, refuse_foreign_states(init, update))
@@ -149,5 +156,10 @@ def measure(metric: Metric) -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
 
 
+def _like(x: Any, other: jax.Array) -> jax.Array:
+    return jnp.asarray(x, other.dtype)
+
+
 def _unknown(x: Any) -> jax.Array:
-    return jnp.full_like(x, jnp.nan if jnp.issubdtype(x.dtype, jnp.inexact) else 0)
+    nothing = unknown(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else 0
+    return jnp.full(x.shape, nothing, x.dtype)

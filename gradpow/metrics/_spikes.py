@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, check_rate, size
+from gradpow.core import Scalar, check, check_rate, guarded_divide, scalar_dtype, size
 
 from ._steps import largest_update
 
@@ -39,7 +39,8 @@ def spike_detector(
     mean update upon a sharp rise of the largest (Figure 3). S3's updates never exceed 1 (Theorem
     2), so with the default bound it gives no warning. An update that is not finite always does.
 
-    The first update is only looked at. It is a measurement for :func:`optax.monitor`, which stands
+    The first update is only looked at; updates of 0, as those of a warm-up's first step, do not
+    count. It is a measurement for :func:`optax.monitor`, which stands
     in a chain where it is to look, or around an optimizer with its rate::
 
         optax.chain(tx, optax.monitor({"spikes": spike_detector(learning_rate)}))
@@ -84,19 +85,25 @@ def spike_detector(
     rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
 
     def init(params):
-        del params
-        return SpikeDetectorState(jnp.zeros([]), jnp.zeros([], jnp.int32))
+        return SpikeDetectorState(jnp.zeros([], scalar_dtype(params)), jnp.zeros([], jnp.int32))
 
     def update(updates, state, params=None, **extra_args):
         del params, extra_args
-        total = sum((jnp.sum(jnp.abs(u)) for u in jax.tree.leaves(updates)), start=jnp.zeros([]))
-        eta = rate(state.count)
-        largest, mean = largest_update(updates) / eta, total / size(updates) / eta
-        # Before the first update the usual size is 0/0, and no comparison with it holds.
-        rises = mean > rise * state.usual / (1 - b ** state.count.astype(jnp.float32))
+        dtype = scalar_dtype(updates)
+        total = sum(jnp.sum(jnp.abs(u), dtype=dtype) for u in jax.tree.leaves(updates))
+        eta = jnp.asarray(rate(state.count), dtype)
+        largest = guarded_divide(largest_update(updates), eta)
+        mean = guarded_divide(total / size(updates), eta)
+        # Of the weights of t sizes, which add up to 1 - b^t; 0 before there is any.
+        steps = jnp.asarray(state.count, dtype)
+        usual = guarded_divide(state.usual, 1 - b**steps)
+        rises = (usual > 0) & (mean > rise * usual)
         finite = jnp.isfinite(mean)
-        usual = jnp.where(finite, b * state.usual + (1 - b) * mean, state.usual)
         seen: Any = {"largest": largest, "mean": mean, "spike": (largest > bound) & rises | ~finite}
+        weights = 1 - b ** (steps + 1)
+        share = jnp.where(usual > 0, (1 - b) / weights, 1)  # the first size is the average
+        usual = jnp.where(finite & (mean > 0), usual + share * (mean - usual), usual)
+        usual = jnp.asarray(weights * usual, state.usual.dtype)
         return seen, SpikeDetectorState(usual, optax.safe_increment(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from gradpow.core import guarded_divide, size, sum_of_squares
+from gradpow.core import guarded_divide, scalar_dtype, size, sum_of_squares
 
 __all__ = [
     "effective_rate",
@@ -61,8 +61,9 @@ def largest_update(updates: Any, **_: Any) -> jax.Array:
     References:
       Peng et al. (2025), Section III and Figure 3.
     """
-    each = [jnp.max(jnp.abs(u), initial=0) for u in jax.tree.leaves(updates)]
-    return jnp.max(jnp.stack(each)) if each else jnp.zeros([])
+    dtype = scalar_dtype(updates)
+    each = [jnp.max(jnp.abs(u), initial=0).astype(dtype) for u in jax.tree.leaves(updates)]
+    return jnp.max(jnp.stack(each)) if each else jnp.zeros([], dtype)
 
 
 def sign_agreement(updates: Any, grad: Any, **_: Any) -> jax.Array:
@@ -93,9 +94,11 @@ def sign_agreement(updates: Any, grad: Any, **_: Any) -> jax.Array:
     """
     # Signs, since the product of two small numbers underflows; float32 sums of counts err by less
     # than 1e-7 of them, where integers would overflow beyond 2^31 coordinates.
+    dtype = scalar_dtype((updates, grad))
     signs = jax.tree.leaves(jax.tree.map(lambda u, g: jnp.sign(u) * jnp.sign(g), updates, grad))
-    downhill = sum(jnp.sum(s < 0, dtype=jnp.float32) for s in signs)
-    both = sum(jnp.sum(s != 0, dtype=jnp.float32) for s in signs)
+    none = jnp.zeros([], dtype)
+    downhill = sum((jnp.sum(s < 0, dtype=dtype) for s in signs), start=none)
+    both = sum((jnp.sum(s != 0, dtype=dtype) for s in signs), start=none)
     return downhill / jnp.maximum(both, 1)
 
 

@@ -66,5 +66,5 @@ def _steepest(u: jax.Array, p: Scalar, eps: Scalar) -> jax.Array:
 
 
 def _sum_of_powers(tree: optax.Updates, p: Scalar) -> jax.Array:
-    sums = jax.tree.map(lambda u: jnp.sum(abs_power(u, p)), tree)
-    return jnp.asarray(optax.tree.sum(sums), jnp.result_type(float))
+    sums = (jnp.sum(abs_power(u, p)) for u in jax.tree.leaves(tree))
+    return sum(sums, start=jnp.zeros([], jnp.float32))

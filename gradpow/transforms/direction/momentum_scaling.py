@@ -93,17 +93,19 @@ def momentum_scaling(
         s = grad if b3 is None else optax.tree.update_moment(grad, state.s, b3, 1)
 
         def rescale(u, s):
-            side = jnp.where(s < 0, -1.0, 1.0)
+            side = jnp.where(s < 0, jnp.asarray(-1.0, u.dtype), 1.0)
             v = side * u  # u seen from s, negative where they disagree
             parts = _parts(v, s, negative_scale, zero_scale)
             k: Any = 1.0
             for mask, factor in parts:
-                k = jnp.where(mask, factor, k)
+                k = jnp.where(mask, jnp.asarray(factor, u.dtype), k)
             if not normalize:
                 # u enters once: XLA on CPU would store one with several uses instead of fusing it.
                 return side * (k * v)
             # On TPU the pass after the sum reads the mask, of a byte, instead of s.
-            scale = guarded_divide(jnp.ones([]), jnp.maximum(mean_abs(parts, u.size), floor))
+            scale = guarded_divide(
+                jnp.ones([], u.dtype), jnp.maximum(mean_abs(parts, u.size), floor)
+            )
             return k * scale.astype(u.dtype) * u
 
         return jax.tree.map(rescale, updates, s), MomentumScalingState(None if b3 is None else s)

@@ -63,7 +63,9 @@ def decay_stepped_weights(
     def update(updates, state, params=None):
         require_params("decay_stepped_weights", params)
         r = schedule(state.count)
-        updates = jax.tree.map(lambda u, theta: u - r * (theta + u), updates, params)
+        updates = jax.tree.map(
+            lambda u, theta: u - jnp.asarray(r, u.dtype) * (theta + u), updates, params
+        )
         return updates, DecaySteppedWeightsState(optax.safe_increment(state.count))
 
     decay = optax.GradientTransformation(init, update)
