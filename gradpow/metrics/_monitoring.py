@@ -71,11 +71,7 @@ def monitored(
     References:
       :func:`optax.monitor` does this for functions of the updates alone, as a link.
     """
-    if not isinstance(metrics, Mapping):
-        raise TypeError(f"metrics must be a mapping from names to metrics, not {metrics!r}.")
-    for name, metric in metrics.items():
-        if not callable(metric):
-            require_transformation(f"metrics[{name!r}], unless it is a function,", metric)
+    _require_metrics(metrics)
     inner = require_transformation("monitored's inner", inner)
 
     def evaluate(measuring, **known):
@@ -163,3 +159,11 @@ def _like(x: Any, other: jax.Array) -> jax.Array:
 def _unknown(x: Any) -> jax.Array:
     nothing = unknown(x.dtype) if jnp.issubdtype(x.dtype, jnp.inexact) else 0
     return jnp.full(x.shape, nothing, x.dtype)
+
+
+def _require_metrics(metrics: Any) -> None:
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics must be a mapping from names to metrics, not {metrics!r}.")
+    for name, metric in metrics.items():
+        if not callable(metric):
+            require_transformation(f"metrics[{name!r}], unless it is a function,", metric)
