@@ -18,7 +18,7 @@ from rich.console import Console
 from examples import style
 from examples.pretrain import cli
 from examples.pretrain.errors import shown_in_one_line
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 
 from . import trees
 from .cpu import BASE, Step, take_turns
@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
         console = Console(soft_wrap=True)
         rows = run(options, console)
         draw(rows, options.out / "growth.png")
-        console.print(table(rows))
+        print_table(table(rows), console)
 
 
 if __name__ == "__main__":

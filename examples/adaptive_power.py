@@ -13,7 +13,6 @@ batches, at the rate that is best for AdamW there. Writes the results, a picture
 
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,10 +32,10 @@ from gradpow.presets import OPTIMIZERS
 from . import problems, statistics, sweep, tuning
 from .adaptive_sign_power import adaptive_sign_power
 from .pretrain import cli, runs
-from .pretrain.errors import shown_in_one_line
-from .pretrain.files import write_whole
+from .pretrain.errors import UserError, shown_in_one_line
+from .pretrain.files import make_folder, read_json, write_checked_json
 from .pretrain.step import init_state, make_step
-from .progress import progress_bar
+from .progress import print_table, progress_bar
 from .style import clean
 
 ADAMW = OPTIMIZERS["adamw"]
@@ -64,6 +63,8 @@ class Options:
     """Runs of each p at each batch size; two other seeds choose the rate."""
     out: Path = Path("runs/adaptive-power")
     """Folder for results.json and the picture."""
+    cache: Path | None = None
+    """Folder for compiled programs; by default gradpow in ~/.cache, or in $XDG_CACHE_HOME."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
     """Only see that it runs: 10 steps, 2 seeds."""
     table: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -184,9 +185,12 @@ def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("adaptive_power"):
         options, console = cli.parse(Options, "examples.adaptive_power", arguments), Console()
         if options.table:
-            print(table(json.loads(KEPT.read_text())["records"]))
+            print_table(table(read_json(KEPT)["records"]), console)
             return
-        sweep.begin(problems.CACHE)
+        if options.seeds < 2:
+            raise UserError("--seeds must be at least 2")
+        make_folder(options.out)
+        sweep.begin(options.cache)
         clock = time.perf_counter()
         arms = len(POWERS) + 1
         planned = sum(
@@ -205,10 +209,9 @@ def main(arguments: list[str] | None = None) -> None:
             "versions": runs.versions(),
             "machine": runs.machine(),
         }
-        options.out.mkdir(parents=True, exist_ok=True)
-        write_whole(options.out / "results.json", json.dumps(result, indent=1) + "\n")
+        write_checked_json(options.out / "results.json", result)
         draw(records, options.out / "adaptive-power.png")
-        print(table(records))
+        print_table(table(records), console)
         console.print(f"wrote {options.out}, after {result['seconds']} s")
 
 

@@ -40,6 +40,7 @@ from sklearn.datasets import load_digits
 import gradpow
 
 sys.path.append(str(Path(__file__).parents[1]))  # so that it runs as a file, too
+from examples.progress import progress_bar
 from examples.style import look
 from gradpow.core import nearest
 
@@ -197,7 +198,7 @@ def train(name: str, setup: Setup, config: Config, report: Callable[..., None]) 
 def train_all(config: Config, results: dict[str, Result], console: Console) -> None:
     """Fills `results`, so that the caller has what is finished when Ctrl-C ends this."""
     columns = (SpinnerColumn(), *Progress.get_default_columns())
-    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+    with progress_bar(console, *columns) as progress:
         total = config.steps * len(config.optimizers)
         report = functools.partial(progress.update, progress.add_task("setting up", total=total))
         setup = set_up(config)

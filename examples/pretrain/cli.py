@@ -29,10 +29,12 @@ def parse(
     arguments: list[str] | None,
     default: Any = None,
     others: list[str] | None = None,
+    add_help: bool = True,
 ) -> T:
     """The options of ``python -m module``; raises `UserError` for what they do not allow.
 
-    With a list for `others`, options that are not these are not refused but added to it.
+    With a list for `others`, options that are not these are not refused but added to it; without
+    `add_help`, --help is one of them.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     defaults = {} if default is None else {"default": default}
@@ -43,7 +45,12 @@ def parse(
             if others is None:
                 return tyro.cli(options, args=arguments, prog=prog, **defaults)
             found, unknown = tyro.cli(
-                options, args=arguments, prog=prog, return_unknown_args=True, **defaults
+                options,
+                args=arguments,
+                prog=prog,
+                return_unknown_args=True,
+                add_help=add_help,
+                **defaults,
             )
             others += unknown
             return found
@@ -58,7 +65,7 @@ def _inside(box: str) -> str:
     """What tyro says is wrong: without its frame, its title and its help."""
     lines = [re.sub(r"[│╭╮╰╯─]|-{3,}", "", line).strip() for line in box.splitlines()]
     _title, *lines = [line for line in lines if line]
-    helps = ("Perhaps you meant", "Argument helptext", "For full helptext")
+    helps = ("Got errors", "Perhaps you meant", "Argument helptext", "For full helptext")
     return " ".join(itertools.takewhile(lambda line: not line.startswith(helps), lines))
 
 
