@@ -42,7 +42,7 @@ def keep_compiled(given: Path | None) -> None:
 def note_compiled() -> None:
     """Writes the checksums of what has been compiled since."""
     programs = jax.config.jax_compilation_cache_dir  # pyright: ignore[reportAttributeAccessIssue]
-    for entry in Path(programs or os.devnull).glob("*-cache"):
+    for entry in Path(programs).glob("*-cache") if programs else ():
         with contextlib.suppress(OSError):
             if not _checksum(entry).exists():
                 write_whole(_checksum(entry), digest(entry))

@@ -237,7 +237,7 @@ def test_sigterm_to_one_process_stops_all_after_the_same_step_with_a_checkpoint(
     result = json.loads((out / "result.json").read_text())
     assert result["status"] == "stopped by SIGTERM" and result["step"] < LONG
     assert Checkpoints(out / "checkpoints").steps()[-1] == result["step"]
-    assert "go on with --out" in said[0] and "go on" not in said[1]
+    assert "--resume" in said[0] and "go on" not in said[1]
 
     # The same command goes on where it stopped; eight devices of one process end where one does.
     assert_close(losses(run_here([*begun, "--resume-or-start"])), unbroken)

@@ -148,7 +148,8 @@ def test_ctrl_c_saves_and_stops_too(tmp_path, text, monkeypatch, capsys):
     stop_after(monkeypatch, 5, signal.SIGINT)
     assert start(arguments(tmp_path / "run", text)) == 128 + signal.SIGINT
     assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [5]
-    assert f"go on with --out {tmp_path / 'run'} --resume" in capsys.readouterr().out
+    said = f"go on with python -m examples.pretrain.train --out {tmp_path / 'run'} --resume"
+    assert said in capsys.readouterr().out
 
 
 def test_resuming_from_an_earlier_checkpoint_sets_the_later_ones_aside(tmp_path, text, capsys):
@@ -174,7 +175,9 @@ def test_nothing_of_a_run_is_overwritten(finished, text, capsys):
     before = contents(finished)
     assert start(arguments(finished, text)) == 2
     message = capsys.readouterr().err
-    assert message.count("\n") == 1 and "holds a run: go on with --resume" in message
+    command = ["--out", str(finished), "--resume", *kept(text)]
+    assert message.count("\n") == 1 and "holds a run: go on with" in message
+    assert f"python -m examples.pretrain.train {' '.join(command)}, or" in message
     assert contents(finished) == before
 
 
