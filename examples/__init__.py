@@ -16,6 +16,7 @@ def say_what_is_missing(
     said = re.search(r'pip install -e "[^"]+"', program.__doc__ or "")
     command = said[0] if said else 'pip install -e ".[pretrain,examples]"'
     name = program.__spec__.name if program.__spec__ else program.__name__
+    name = name.removesuffix(".__main__")
     print(f"{name}: {error.name} is not installed: {command}", file=sys.stderr)
 
 
