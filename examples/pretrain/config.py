@@ -337,7 +337,9 @@ def read(out: Path, kind: type[Kind] = Config) -> Kind:
     try:
         fields = dict(stored(out)["config"])
         default = kind.defaults(fields["preset"], fields["optimizer"])
-        shape = dataclasses.replace(default.shape, **fields.pop("shape"))
+        # JSON has no tuples.
+        sizes = {k: tuple(x) if isinstance(x, list) else x for k, x in fields.pop("shape").items()}
+        shape = dataclasses.replace(default.shape, **sizes)
         mesh = MeshShape(**fields.pop("mesh"))
         found = dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
         found.check()
