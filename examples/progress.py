@@ -1,7 +1,9 @@
 """What long work shows: how far it is and how long to go, and in the end a table."""
 
+import itertools
 import time
 
+from rich import box
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.progress import (
@@ -12,6 +14,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
 
 PATIENCE = 10.0  # seconds between two lines
 
@@ -46,7 +50,20 @@ def progress_bar(console: Console, *columns: ProgressColumn) -> Progress:
 
 def print_table(markdown: str, console: Console) -> None:
     """Drawn on a terminal; elsewhere as it is, to be kept."""
-    if console.is_terminal:
-        console.print(Markdown(markdown))
-    else:
+    if not console.is_terminal:
         console.print(markdown, soft_wrap=True, markup=False, highlight=False)
+        return
+    for is_table, group in itertools.groupby(markdown.splitlines(), lambda x: x.startswith("|")):
+        lines = list(group)
+        console.print(_drawn(lines) if is_table else Markdown("\n".join(lines)))
+
+
+def _drawn(lines: list[str]) -> Table:
+    """Columns no narrower than their longest word; Rich's own Markdown cuts words short."""
+    head, _, *rows = ([cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines)
+    table = Table(box=box.SIMPLE_HEAD, padding=0, show_edge=False)
+    for title, *cells in zip(head, *rows, strict=True):
+        table.add_column(Text(title), min_width=max(map(len, " ".join([title, *cells]).split())))
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
