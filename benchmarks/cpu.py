@@ -280,6 +280,8 @@ def main(arguments: list[str] | None = None) -> None:
         for tree in options.trees:
             if tree not in TREES:
                 raise UserError(f"--trees takes {', '.join(TREES)}, not {tree}")
+        cli.require_at_least(1, sizes=options.sizes)
+        cli.require_at_least(0, seconds=options.seconds)
         rows = run(options, console)
         draw(rows, options.out / "cpu.png")
         print_table(table(rows), console)

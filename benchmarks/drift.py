@@ -301,6 +301,7 @@ def run(options: Options, console: Console) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("drift"):
         options = cli.parse(Options, "benchmarks.drift", arguments)
+        cli.require_at_least(1, steps=options.steps)
         console = Console(soft_wrap=True)
         rows = run(options, console)
         draw(rows, options.out / "drift.png")

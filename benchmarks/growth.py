@@ -124,6 +124,8 @@ def run(options: Options, console: Console) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("growth"):
         options = cli.parse(Options, "benchmarks.growth", arguments)
+        cli.require_at_least(1, leaves=options.leaves)
+        cli.require_at_least(0, seconds=options.seconds)
         console = Console(soft_wrap=True)
         rows = run(options, console)
         draw(rows, options.out / "growth.png")

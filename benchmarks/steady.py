@@ -130,6 +130,7 @@ def row_of(fields: dict[str, Any]) -> Row:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("steady"):
         options = cli.parse(Options, "benchmarks.steady", arguments)
+        cli.require_at_least(10, steps=options.steps)
         console = Console(soft_wrap=True)
         print_table(table(run(options, console)), console)
 

@@ -32,7 +32,7 @@ from gradpow.presets import OPTIMIZERS
 from . import problems, statistics, sweep, tuning
 from .adaptive_sign_power import adaptive_sign_power
 from .pretrain import cli, runs
-from .pretrain.errors import UserError, shown_in_one_line
+from .pretrain.errors import shown_in_one_line
 from .pretrain.files import make_folder, read_json, write_checked_json
 from .pretrain.step import init_state, make_step
 from .progress import print_table, progress_bar
@@ -187,8 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.table:
             print_table(table(read_json(KEPT)["records"]), console)
             return
-        if options.seeds < 2:
-            raise UserError("--seeds must be at least 2")
+        cli.require_at_least(2, seeds=options.seeds)
         make_folder(options.out)
         sweep.begin(options.cache)
         clock = time.perf_counter()

@@ -87,15 +87,9 @@ def parse(arguments: list[str] | None) -> Config:
         raise UserError(f"--model takes {', '.join(MODELS)}, not {config.model}")
     for name in config.optimizers or ("nothing",):
         require_known("--optimizers", name)
-    for key, least in {
-        "steps": 2,
-        "batch_size": 1,
-        "tune_seeds": 1,
-        "seeds": 2,
-        "moves": 0,
-    }.items():
-        if getattr(config, key) < least:
-            raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
+    cli.require_at_least(0, moves=config.moves)
+    cli.require_at_least(1, batch_size=config.batch_size, tune_seeds=config.tune_seeds)
+    cli.require_at_least(2, steps=config.steps, seeds=config.seeds)
     if config.quick:
         few = {"steps": min(config.steps, 80), "seeds": min(config.seeds, 2)}
         chosen = QUICK if config.optimizers == SHOWN else config.optimizers

@@ -99,8 +99,7 @@ def parse(arguments: list[str] | None) -> Options:
         path = options.out / f"{name}.json"
         if path.exists() and not (options.overwrite or options.smoke):
             raise UserError(f"{path} is there already: --overwrite, or give another --out")
-    if options.seeds < 2:
-        raise UserError("--seeds must be at least 2")
+    cli.require_at_least(2, seeds=options.seeds)
     return options
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jax
 
 from .errors import UserError
-from .files import digest, write_whole
+from .files import digest, say_made_anew, write_whole
 
 
 def folder(given: Path | None) -> Path:
@@ -32,9 +32,13 @@ def keep_compiled(given: Path | None) -> None:
     programs = folder(given) / "compiled"
     for entry in programs.glob("*-cache"):
         with contextlib.suppress(OSError):  # another process deletes it, or another user owns it
-            if not _checksum(entry).exists() or _checksum(entry).read_text() != digest(entry):
-                entry.unlink()
-                _checksum(entry).unlink(missing_ok=True)
+            noted = _checksum(entry).exists()
+            if noted and _checksum(entry).read_text() == digest(entry):
+                continue
+            if noted:
+                say_made_anew(entry)
+            entry.unlink()
+            _checksum(entry).unlink(missing_ok=True)
     jax.config.update("jax_compilation_cache_dir", str(programs))
     atexit.register(note_compiled)
 

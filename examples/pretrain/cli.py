@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import io
 import itertools
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -59,6 +60,14 @@ def parse(
             raise
         message = _inside(complaint.getvalue())
     raise UserError(f"{message.rstrip('.')}; {_hint(message, arguments, default or options)}")
+
+
+def require_at_least(least: int, **given: float | tuple[float, ...]) -> None:
+    """Raises `UserError` for the first option with a smaller number, or with none."""
+    for key, numbers in given.items():
+        numbers = numbers if isinstance(numbers, tuple) else (numbers,)
+        if not numbers or not all(least <= x < math.inf for x in numbers):
+            raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
 
 
 def _inside(box: str) -> str:

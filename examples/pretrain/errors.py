@@ -35,7 +35,7 @@ def shown_in_one_line(program: str) -> Iterator[None]:
     sys.unraisablehook = without_closed_loops
     try:
         yield
-    except (UserError, OSError) as error:
+    except (UserError, OSError, MemoryError) as error:
         print(f"{program}: {one_line(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
