@@ -31,7 +31,7 @@ from rich.console import Console
 from examples import style
 from examples.pretrain import cli
 from examples.pretrain.errors import UserError, shown_in_one_line
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 
 from . import trees
 from .display import kept, look, rank, save
@@ -280,9 +280,11 @@ def main(arguments: list[str] | None = None) -> None:
         for tree in options.trees:
             if tree not in TREES:
                 raise UserError(f"--trees takes {', '.join(TREES)}, not {tree}")
+        cli.require_at_least(1, sizes=options.sizes)
+        cli.require_at_least(0, seconds=options.seconds)
         rows = run(options, console)
         draw(rows, options.out / "cpu.png")
-        console.print(table(rows))
+        print_table(table(rows), console)
 
 
 if __name__ == "__main__":

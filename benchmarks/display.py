@@ -1,14 +1,13 @@
 """What the benchmarks write, and how a method looks in pictures."""
 
 import dataclasses
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from examples.pretrain import runs
-from examples.pretrain.files import write_whole
+from examples.pretrain.files import make_folder, read_kept, write_checked_json, write_whole
 from examples.style import Look
 from examples.style import look as look_of
 
@@ -27,18 +26,18 @@ def look(method: str) -> Look:
 def save(path: Path, rows: Sequence[Any], table: str) -> None:
     """Rows as path.json, with what they rest on, and their table as path.md."""
     stored = _about() | {"rows": [dataclasses.asdict(row) for row in rows]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path.with_suffix(".json"), json.dumps(stored, indent=1) + "\n")
+    write_checked_json(path.with_suffix(".json"), stored)
     write_whole(path.with_suffix(".md"), table + "\n")
 
 
 def kept(path: Path, overwrite: bool) -> list[dict[str, Any]]:
     """The rows of an earlier run with these versions on this machine, which need not be redone."""
-    path = path.with_suffix(".json")
-    if overwrite or not path.exists():
-        return []
-    stored = json.loads(path.read_text())
-    return stored["rows"] if _about().items() <= stored.items() else []
+    make_folder(path.parent)
+
+    def rows(stored: dict[str, Any]) -> list[dict[str, Any]]:
+        return stored["rows"] if _about().items() <= stored.items() else []
+
+    return [] if overwrite else read_kept(path.with_suffix(".json"), rows) or []
 
 
 def rank(x: str, known: Sequence[str]) -> int:

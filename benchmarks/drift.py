@@ -34,7 +34,7 @@ import gradpow
 from examples import style
 from examples.pretrain import cli
 from examples.pretrain.errors import shown_in_one_line
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 from gradpow import transforms
 
 from .display import kept, look, rank, save
@@ -301,10 +301,11 @@ def run(options: Options, console: Console) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("drift"):
         options = cli.parse(Options, "benchmarks.drift", arguments)
+        cli.require_at_least(1, steps=options.steps)
         console = Console(soft_wrap=True)
         rows = run(options, console)
         draw(rows, options.out / "drift.png")
-        console.print(table(rows))
+        print_table(table(rows), console)
 
 
 if __name__ == "__main__":

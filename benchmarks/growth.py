@@ -18,7 +18,7 @@ from rich.console import Console
 from examples import style
 from examples.pretrain import cli
 from examples.pretrain.errors import shown_in_one_line
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 
 from . import trees
 from .cpu import BASE, Step, take_turns
@@ -124,10 +124,12 @@ def run(options: Options, console: Console) -> list[Row]:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("growth"):
         options = cli.parse(Options, "benchmarks.growth", arguments)
+        cli.require_at_least(1, leaves=options.leaves)
+        cli.require_at_least(0, seconds=options.seconds)
         console = Console(soft_wrap=True)
         rows = run(options, console)
         draw(rows, options.out / "growth.png")
-        console.print(table(rows))
+        print_table(table(rows), console)
 
 
 if __name__ == "__main__":

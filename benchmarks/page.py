@@ -6,11 +6,12 @@ A table stands between <!-- name --> and <!-- /name -->; what is around it is wr
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+
+from examples.pretrain.files import read_json
 
 from . import cpu, drift, growth, memory, pods, steady, trees
 from .methods import METHODS
@@ -39,7 +40,7 @@ def rows(name: str) -> list[Any]:
         "drift": lambda x: drift.Row(**x),
         "steady": steady.row_of,
     }
-    stored = json.loads((RESULTS / f"{name}.json").read_text())
+    stored = read_json(RESULTS / f"{name}.json")
     return [make[name](fields) for fields in stored["rows"]]
 
 

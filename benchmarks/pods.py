@@ -26,7 +26,7 @@ from examples.pretrain import absent, cli
 from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.pretrain.hardware import tree_bytes
 from examples.pretrain.sharding import MeshShape, make_mesh, place
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 
 from . import trees
 from .display import kept, look, rank, save
@@ -239,7 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not rows:
             raise UserError("nothing could be compiled")
         draw(rows, options.out / "pods.png")
-        console.print(table(rows))
+        print_table(table(rows), console)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from examples.pretrain import cli
 from examples.pretrain.errors import shown_in_one_line
-from examples.progress import progress_bar
+from examples.progress import print_table, progress_bar
 
 from . import trees
 from .display import kept, rank, save
@@ -130,8 +130,9 @@ def row_of(fields: dict[str, Any]) -> Row:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("steady"):
         options = cli.parse(Options, "benchmarks.steady", arguments)
+        cli.require_at_least(10, steps=options.steps)
         console = Console(soft_wrap=True)
-        console.print(table(run(options, console)))
+        print_table(table(run(options, console)), console)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The site: `sphinx-build -W docs docs/_build` runs every example and draws every figure."""
 
+import functools
 import os
 import re
 import socket
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,9 +16,16 @@ sys.path[:0] = [str(ROOT), str(DOCS)]
 os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{DOCS}"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+from jupyter_cache.executors import utils as executors  # noqa: E402
 from sources import led  # noqa: E402
+from traitlets.config import Config  # noqa: E402
 
 import gradpow  # noqa: E402
+
+# Over TCP each page's kernel warns that anybody on this machine may listen.
+SOCKETS = tempfile.TemporaryDirectory()
+LOCAL = Config({"KernelManager": {"transport": "ipc", "ip": f"{SOCKETS.name}/kernel"}})
+executors.executenb = functools.partial(executors.executenb, config=LOCAL)
 
 project = "gradpow"
 author = "the gradpow authors"
@@ -26,6 +35,7 @@ version = release = gradpow.__version__
 extensions = [
     "checks",
     "myst_nb",
+    "progress",
     "reference",
     "sources",
     "sphinx-mathjax-offline",
@@ -99,6 +109,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "progress.say_figure"),
 }
 
 

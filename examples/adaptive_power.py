@@ -13,7 +13,6 @@ batches, at the rate that is best for AdamW there. Writes the results, a picture
 
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +32,9 @@ from . import problems, statistics, sweep, tuning
 from .adaptive_sign_power import adaptive_sign_power
 from .pretrain import cli, runs
 from .pretrain.errors import shown_in_one_line
-from .pretrain.files import write_whole
+from .pretrain.files import make_folder, read_json, write_checked_json
 from .pretrain.step import init_state, make_step
-from .progress import progress_bar
+from .progress import print_table, progress_bar
 from .style import clean
 
 ADAMW = OPTIMIZERS["adamw"]
@@ -63,6 +62,8 @@ class Options:
     """Runs of each p at each batch size; two other seeds choose the rate."""
     out: Path = Path("runs/adaptive-power")
     """Folder for results.json and the picture."""
+    cache: Path | None = None
+    """Folder for compiled programs; by default gradpow in ~/.cache, or in $XDG_CACHE_HOME."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
     """Only see that it runs: 10 steps, 2 seeds."""
     table: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -185,9 +186,11 @@ def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("adaptive_power"):
         options, console = cli.parse(Options, "examples.adaptive_power", arguments), Console()
         if options.table:
-            print(table(json.loads(KEPT.read_text())["records"]))
+            print_table(table(read_json(KEPT)["records"]), console)
             return
-        sweep.begin(problems.CACHE)
+        cli.require_at_least(2, seeds=options.seeds)
+        make_folder(options.out)
+        sweep.begin(options.cache)
         clock = time.perf_counter()
         arms = len(POWERS) + 1
         planned = sum(
@@ -206,10 +209,9 @@ def main(arguments: list[str] | None = None) -> None:
             "versions": runs.versions(),
             "machine": runs.machine(),
         }
-        options.out.mkdir(parents=True, exist_ok=True)
-        write_whole(options.out / "results.json", json.dumps(result, indent=1) + "\n")
+        write_checked_json(options.out / "results.json", result)
         draw(records, options.out / "adaptive-power.png")
-        print(table(records))
+        print_table(table(records), console)
         console.print(f"wrote {options.out}, after {result['seconds']} s")
 
 

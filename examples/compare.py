@@ -11,7 +11,6 @@ seeds, and reports on others. Writes a table and a picture; takes five minutes o
 """
 
 import dataclasses
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,9 +24,16 @@ from . import comparison, problems, sweep
 from .comparison import Result
 from .pretrain import cli, runs
 from .pretrain.errors import UserError, shown_in_one_line
-from .pretrain.files import write_whole
+from .pretrain.files import (
+    Damaged,
+    make_folder,
+    read_json,
+    read_kept,
+    write_checked_json,
+    write_whole,
+)
 from .pretrain.optimizers import require_known
-from .progress import progress_bar
+from .progress import print_table, progress_bar
 from .tuning import ADAMW, GRIDS
 
 MODELS = ("llama-nano", "qwen2moe-nano", "gpt2-nano")
@@ -59,8 +65,12 @@ class Config:
     """How often a grid whose best rate is at its edge may move on by one rate."""
     data: str = "stdlib"
     """stdlib, or text or JSONL files by glob, read as bytes."""
+    text_field: str = "text"
+    """Field of JSONL records."""
     out: Path | None = None
     """Folder for the results; by default runs/compare-MODEL."""
+    cache: Path | None = None
+    """Folder for compiled programs; by default gradpow in ~/.cache, or in $XDG_CACHE_HOME."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
     """Write over another comparison in --out."""
     quick: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -77,15 +87,9 @@ def parse(arguments: list[str] | None) -> Config:
         raise UserError(f"--model takes {', '.join(MODELS)}, not {config.model}")
     for name in config.optimizers or ("nothing",):
         require_known("--optimizers", name)
-    for key, least in {
-        "steps": 2,
-        "batch_size": 1,
-        "tune_seeds": 1,
-        "seeds": 2,
-        "moves": 0,
-    }.items():
-        if getattr(config, key) < least:
-            raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
+    cli.require_at_least(0, moves=config.moves)
+    cli.require_at_least(1, batch_size=config.batch_size, tune_seeds=config.tune_seeds)
+    cli.require_at_least(2, steps=config.steps, seeds=config.seeds)
     if config.quick:
         few = {"steps": min(config.steps, 80), "seeds": min(config.seeds, 2)}
         chosen = QUICK if config.optimizers == SHOWN else config.optimizers
@@ -99,34 +103,37 @@ class Store:
     def __init__(self, config: Config, about: dict[str, Any]):
         self.folder, self.about = config.folder, about
         path = self.folder / "comparison.json"
-        try:
-            there = json.loads(path.read_text()) if path.exists() else None
-        except json.JSONDecodeError:
-            there = {}  # of something else
-        if there is not None and there != about:
+        if (other := self._difference(path)) is not None:
             if not config.overwrite:
-                key = next(key for key in about if there.get(key) != about[key])
                 raise UserError(
-                    f"{self.folder} holds another comparison ({key}: {there.get(key)} there, "
-                    f"{about[key]} here): give another --out, or --overwrite"
+                    f"{self.folder} holds another comparison ({other}): give another --out, or "
+                    "--overwrite"
                 )
             for old in self.folder.glob("result-*.json"):
                 old.unlink()
+        make_folder(self.folder)
+        write_checked_json(path, about)
+
+    def _difference(self, path: Path) -> str | None:
+        """What tells a comparison that is there from this one."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(about, indent=1) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write to {self.folder}: {error.strerror}") from None
+            there = read_json(path)
+        except FileNotFoundError:
+            return None
+        except Damaged:
+            return f"{path.name} is damaged"
+        there = there if isinstance(there, dict) else {}
+        differing = (key for key in self.about if there.get(key) != self.about[key])
+        return next((f"{k}: {there.get(k)} there, {self.about[k]} here" for k in differing), None)
 
     def path(self, name: str) -> Path:
         return self.folder / f"result-{name}.json"
 
     def read(self, name: str) -> Result | None:
-        path = self.path(name)
-        return Result.from_json(json.loads(path.read_text())) if path.exists() else None
+        return read_kept(self.path(name), Result.from_json)
 
     def write(self, result: Result) -> None:
-        write_whole(self.path(result.optimizer), json.dumps(result.to_json()) + "\n")
+        write_checked_json(self.path(result.optimizer), result.to_json())
 
 
 class Bar:
@@ -163,7 +170,7 @@ def describe(config: Config, problem: sweep.Problem) -> dict[str, Any]:
 def compare(config: Config, console: Console) -> int:
     """The exit status: 0, or 130 after ctrl-C."""
     with console.status("reading the data"):
-        problem = problems.language(config.model, config.data, config.batch_size)
+        problem = problems.language(config.model, config.data, config.batch_size, config.text_field)
     store = Store(config, describe(config, problem))
     results = {name: store.read(name) for name in config.optimizers}
     waiting = [name for name in config.optimizers if results[name] is None]
@@ -190,7 +197,7 @@ def compare(config: Config, console: Console) -> int:
     finished = [result for result in results.values() if result is not None]
     if finished:
         table = comparison.table(finished, problem)
-        console.print(table, soft_wrap=True)
+        print_table(table, console)
         write_whole(config.folder / "table.md", table + "\n")
         comparison.draw(finished, config.folder / "compare.png", config.model)
         console.print(f"wrote table.md and compare.png to {config.folder}")
@@ -204,8 +211,8 @@ def compare(config: Config, console: Console) -> int:
 def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("compare"):
         config = parse(arguments)
-        sweep.begin(problems.CACHE)
-        sys.exit(compare(config, Console(soft_wrap=True)))
+        sweep.begin(config.cache)
+        sys.exit(compare(config, Console(soft_wrap=True, markup=False)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ from sklearn.datasets import load_digits
 
 import gradpow
 
+from .pretrain import cli
+from .pretrain.errors import shown_in_one_line
+
 P = 1.2
 RATE = 1e-3
 BATCH = 64
@@ -163,6 +166,7 @@ def table(b2, before, after, seeds=SEEDS):
 
 def main(seeds: int = SEEDS):
     """Prints how high the loss stands after the move, way by way, relative to AdamW going on."""
+    cli.require_at_least(1, seeds=seeds)
     for way in WAYS:
         print(f"{way.__name__}: {way.__doc__}")
     for run in RUNS:
@@ -173,4 +177,5 @@ def main(seeds: int = SEEDS):
 if __name__ == "__main__":
     import tyro
 
-    tyro.cli(main)
+    with shown_in_one_line("moving"):
+        tyro.cli(main)

@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,14 +17,13 @@ from .vision import data as vision_data
 from .vision import losses as vision_losses
 from .vision.presets import SHAPES as VISION_SHAPES
 
-CACHE = Path.home() / ".cache" / "gradpow"
-
 
 @functools.cache
 def language(
     preset: str = "llama-nano",
     data: str = "stdlib",
     batch_size: int = NANO.batch_size,
+    text_field: str = "text",
 ) -> Problem:
     """A nano preset of `examples.pretrain`: the same weights, batches and losses as its runs."""
     shape = SHAPES[preset]
@@ -36,7 +34,7 @@ def language(
         vocab=shape.vocab,
         sequence_length=length,
         validation_sequences=64,  # as many as a run's --eval-sequences
-        cache=CACHE / "tokens",
+        text_field=text_field,
     )
     graphdef, init = _model(shape)
     losses = functools.partial(cross_entropy, graphdef)

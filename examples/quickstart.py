@@ -23,25 +23,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-import optax
-import tyro
-from flax import nnx
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
-from rich import box
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn
-from rich.table import Table
-from sklearn.datasets import load_digits
-
-import gradpow
-
 sys.path.append(str(Path(__file__).parents[1]))  # so that it runs as a file, too
-from examples.style import look
-from gradpow.core import nearest
+try:
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+    import optax
+    import tyro
+    from flax import nnx
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
+    from rich import box
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn
+    from rich.table import Table
+    from sklearn.datasets import load_digits
+
+    import gradpow
+    from examples.progress import progress_bar
+    from examples.style import look
+    from gradpow.core import nearest
+except ModuleNotFoundError as error:
+    sys.exit(f'quickstart: {error.name} is not installed: pip install -e ".[examples]"')
 
 SHOWN = ("adamw", "adampower", "s3", "stacey", "grams")
 RATES = (0.003, 0.01, 0.03, 0.1, 0.3)  # where normalised steps are best here
@@ -197,7 +200,7 @@ def train(name: str, setup: Setup, config: Config, report: Callable[..., None]) 
 def train_all(config: Config, results: dict[str, Result], console: Console) -> None:
     """Fills `results`, so that the caller has what is finished when Ctrl-C ends this."""
     columns = (SpinnerColumn(), *Progress.get_default_columns())
-    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+    with progress_bar(console, *columns) as progress:
         total = config.steps * len(config.optimizers)
         report = functools.partial(progress.update, progress.add_task("setting up", total=total))
         setup = set_up(config)

@@ -20,6 +20,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, PartitionSpec
 
+from .pretrain import cache
 from .pretrain.logs import Spikes
 from .pretrain.step import METRICS, Losses, init_state, make_step
 
@@ -161,8 +162,8 @@ def count_spikes(losses: Sequence[float]) -> int:
     return spikes.count
 
 
-def begin(cache: Path) -> None:
+def begin(given: Path | None) -> None:
     """Keeps compiled programs, and makes a device of each core of a CPU unless JAX has begun."""
-    jax.config.update("jax_compilation_cache_dir", str(cache / "compiled"))
+    cache.keep_compiled(given)
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)

@@ -9,7 +9,6 @@ python -m examples.claims --table              # the table of the results that a
 """
 
 import dataclasses
-import json
 import sys
 import time
 from pathlib import Path
@@ -18,11 +17,11 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from .. import problems, sweep
+from .. import sweep
 from ..pretrain import cli, runs
 from ..pretrain.errors import UserError, shown_in_one_line
-from ..pretrain.files import write_whole
-from ..progress import progress_bar
+from ..pretrain.files import make_folder, write_checked_json
+from ..progress import print_table, progress_bar
 from . import ams, gradpower, s3, stacey, verdicts
 from .lab import Lab
 
@@ -39,6 +38,8 @@ class Options:
     """Pairs of runs for each claim."""
     out: Path = Path("runs/claims")
     """Folder for one JSON file a study."""
+    cache: Path | None = None
+    """Folder for compiled programs; by default gradpow in ~/.cache, or in $XDG_CACHE_HOME."""
     smoke: tyro.conf.FlagCreatePairsOff[bool] = False
     """Only see that the studies run: 10 steps, 2 seeds, nothing written."""
     overwrite: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -75,18 +76,16 @@ def run(name: str, options: Options, console: Console) -> dict[str, Any]:
 
 
 def run_all(options: Options, console: Console) -> None:
+    if options.studies and not options.smoke:
+        make_folder(options.out)
     for name in options.studies:
         path = options.out / f"{name}.json"
         result = run(name, options, console)
         if options.smoke:
             console.print(f"{name} runs")
             continue
-        try:
-            options.out.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(result, indent=1) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write to {options.out}: {error.strerror}") from None
-        console.print(verdicts.table({name: verdicts.read(path)}))
+        write_checked_json(path, result)
+        print_table(verdicts.table({name: verdicts.read(path)}), console)
         console.print(f"wrote {path}, after {result['seconds']} s")
 
 
@@ -100,8 +99,7 @@ def parse(arguments: list[str] | None) -> Options:
         path = options.out / f"{name}.json"
         if path.exists() and not (options.overwrite or options.smoke):
             raise UserError(f"{path} is there already: --overwrite, or give another --out")
-    if options.seeds < 2:
-        raise UserError("--seeds must be at least 2")
+    cli.require_at_least(2, seeds=options.seeds)
     return options
 
 
@@ -111,11 +109,11 @@ def main(arguments: list[str] | None = None) -> None:
         if options.table:
             kept = {name: verdicts.RESULTS / f"{name}.json" for name in STUDIES}
             there = {name: verdicts.read(path) for name, path in kept.items() if path.exists()}
-            print(verdicts.table(there))
+            print_table(verdicts.table(there), console)
             return
         for name, study in STUDIES.items() if not options.studies else ():
             console.print(f"{name}: {(study.__doc__ or '').splitlines()[0]}")
-        sweep.begin(problems.CACHE)
+        sweep.begin(options.cache)
         try:
             run_all(options, console)
         except KeyboardInterrupt:

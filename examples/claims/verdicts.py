@@ -1,10 +1,10 @@
 """From a claim's differences to a verdict, and from all results to one table."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
+from ..pretrain.files import read_json
 from ..statistics import effect, runs_to_decide
 from .lab import Claim
 
@@ -39,7 +39,7 @@ def row(claim: Claim) -> str:
 
 
 def read(path: Path) -> dict[str, Any]:
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     return stored | {"claims": [Claim(**claim) for claim in stored["claims"]]}
 
 

@@ -22,6 +22,7 @@ from rich.console import Console
 
 from examples.pretrain import cli
 from examples.pretrain.errors import UserError, shown_in_one_line
+from examples.pretrain.files import make_folder
 from examples.progress import progress_bar
 
 matplotlib.use("agg")
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name in options.names:
             if name not in NAMES:
                 raise UserError(f"there is no {name}; there are {', '.join(NAMES)}")
-        options.out.mkdir(parents=True, exist_ok=True)
+        make_folder(options.out)
         with progress_bar(console) as progress:
             task = progress.add_task("", total=len(options.names))
             for name in options.names:

@@ -7,7 +7,10 @@ is computed on the device, where a sharded leaf never becomes whole, and compare
 import contextlib
 import hashlib
 import json
+import os
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +95,7 @@ class Checkpoints:
         for file in self.folder.glob("*/metrics/metrics"):
             try:
                 _loss(json.loads(file.read_text()))
-            except (ValueError, KeyError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 step = file.parent.parent
                 raise DamagedCheckpoint(
                     f"checkpoint {step.name} in {self.folder} is damaged (its loss is unreadable); "
@@ -118,13 +121,25 @@ class Checkpoints:
         about = {"about": about, "sha256": _sha256(about)}
         if loss is not None and not np.isfinite(loss):
             loss = None  # NaN would compare as neither better nor worse
-        self.manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(about)
-            ),
-            metrics=None if loss is None else {"loss": loss},
-        )
+        with self._writing():
+            self.manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(about)
+                ),
+                metrics=None if loss is None else {"loss": loss},
+            )
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Makes an `OSError` of what the system refused, which tensorstore puts in a text."""
+        try:
+            yield
+        except ValueError as error:
+            if number := re.search(r"os_error_code='(\d+)'", str(error)):
+                reason = os.strerror(int(number[1]))
+                raise OSError(int(number[1]), reason, str(self.folder)) from None
+            raise
 
     def restore(self, like: Any, step: int | None = None) -> tuple[int, Any, dict]:
         """Step, state and what was saved about it: of the newest checkpoint, or that of `step`.
@@ -183,7 +198,7 @@ class Checkpoints:
             args = ocp.args.Composite(about=ocp.args.JsonRestore())
             stored = self.manager.restore(step, args=args)["about"]
             about, sha256 = stored["about"], stored["sha256"]
-        except (ValueError, FileNotFoundError, KeyError) as error:  # no JSON is a ValueError
+        except (ValueError, FileNotFoundError, KeyError, TypeError) as error:  # ValueError: no JSON
             raise self._damaged(step, type(error).__name__) from error
         if _sha256(about) != sha256:
             raise self._damaged(step, "the checksum of what was saved about it differs")
@@ -223,7 +238,8 @@ class Checkpoints:
         return self.manager.reached_preemption(step)
 
     def close(self) -> None:
-        self.manager.wait_until_finished()
+        with self._writing():
+            self.manager.wait_until_finished()
         self.manager.close()
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import io
 import itertools
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -29,10 +30,12 @@ def parse(
     arguments: list[str] | None,
     default: Any = None,
     others: list[str] | None = None,
+    add_help: bool = True,
 ) -> T:
     """The options of ``python -m module``; raises `UserError` for what they do not allow.
 
-    With a list for `others`, options that are not these are not refused but added to it.
+    With a list for `others`, options that are not these are not refused but added to it; without
+    `add_help`, --help is one of them.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     defaults = {} if default is None else {"default": default}
@@ -43,7 +46,12 @@ def parse(
             if others is None:
                 return tyro.cli(options, args=arguments, prog=prog, **defaults)
             found, unknown = tyro.cli(
-                options, args=arguments, prog=prog, return_unknown_args=True, **defaults
+                options,
+                args=arguments,
+                prog=prog,
+                return_unknown_args=True,
+                add_help=add_help,
+                **defaults,
             )
             others += unknown
             return found
@@ -54,11 +62,19 @@ def parse(
     raise UserError(f"{message.rstrip('.')}; {_hint(message, arguments, default or options)}")
 
 
+def require_at_least(least: int, **given: float | tuple[float, ...]) -> None:
+    """Raises `UserError` for the first option with a smaller number, or with none."""
+    for key, numbers in given.items():
+        numbers = numbers if isinstance(numbers, tuple) else (numbers,)
+        if not numbers or not all(least <= x < math.inf for x in numbers):
+            raise UserError(f"--{key.replace('_', '-')} must be at least {least}")
+
+
 def _inside(box: str) -> str:
     """What tyro says is wrong: without its frame, its title and its help."""
     lines = [re.sub(r"[│╭╮╰╯─]|-{3,}", "", line).strip() for line in box.splitlines()]
     _title, *lines = [line for line in lines if line]
-    helps = ("Perhaps you meant", "Argument helptext", "For full helptext")
+    helps = ("Got errors", "Perhaps you meant", "Argument helptext", "For full helptext")
     return " ".join(itertools.takewhile(lambda line: not line.startswith(helps), lines))
 
 

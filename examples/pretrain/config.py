@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
@@ -14,21 +15,47 @@ from flax import nnx
 
 from gradpow.presets import Preset
 
-from . import cli, counts
+from . import cache, cli, counts
 from .data import Data, load
 from .errors import UserError
+from .files import digest, read_json
 from .hosts import Launch
 from .presets import SHAPES, Recipe, Shape, get_recipe, get_setting
 from .sharding import MeshShape
 from .step import Losses, cross_entropy
 
-RESUMES = ("--resume", "--resume-from", "--resume-or-start")
-# Asked of one start, not of the run.
-OF_THE_START = ("resume", "resume_or_start", "resume_from", "dry_run", "cache", "launch")
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Start:
+    """What is asked of one start, not of the run."""
+
+    launch: Launch = dataclasses.field(default_factory=Launch)
+    """How several processes find each other."""
+    cache: Path | None = None
+    """Folder for compiled programs and tokenised text; by default gradpow in ~/.cache, or in
+    $XDG_CACHE_HOME if it is set."""
+    resume: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Go on with the run in --out, with its own configuration, from its newest checkpoint."""
+    resume_or_start: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Like --resume where --out holds a run, else begin one: for job managers that start the same
+    command again."""
+    resume_from: int | None = None
+    """Like --resume, from this checkpoint; newer ones are set aside, not deleted."""
+    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print parameters, memory, steps, tokens and the expected time; train nothing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunConfig:
+class First(Start):
+    """What is read first, since it sets the defaults of all else."""
+
+    preset: str | None = None
+    optimizer: str | None = None
+    out: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunConfig(Start):
     """What any run is told; its kinds say what is trained, on what, and what is counted."""
 
     module: ClassVar[str]  # of ``python -m``
@@ -73,8 +100,6 @@ class RunConfig:
     """The model's shape."""
     mesh: MeshShape = dataclasses.field(default_factory=MeshShape)
     """How the devices share the work."""
-    launch: Launch = dataclasses.field(default_factory=Launch)
-    """How several processes find each other."""
     accumulate: int = 1
     """Parts into which each batch is cut, to save memory."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -87,22 +112,11 @@ class RunConfig:
     """Steps between looks at the metrics, each of which waits for the device."""
     stop_after_bad_steps: int = 10
     """Consecutive steps with a gradient that is not finite, all skipped, after which to stop."""
-    monitor: tyro.conf.FlagCreatePairsOff[bool] = False
+    monitor: bool = False
     """Log also the gradient's noise, of each tensor and in all, the update relative to the
     parameters, the effective rate, the share of coordinates below eps, and warnings of spikes."""
     peak_flops: float = 0.0
     """Peak rate of one device, operations a second, for MFU; 0: from a table, where known."""
-    cache: Path = Path.home() / ".cache" / "gradpow"
-    """Folder for compiled programs and tokenised text."""
-    resume: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Go on with the run in --out, with its own configuration, from its newest checkpoint."""
-    resume_or_start: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Like --resume where --out holds a run, else begin one: for job managers that start the same
-    command again."""
-    resume_from: int | None = None
-    """Like --resume, from this checkpoint; newer ones are set aside, not deleted."""
-    dry_run: tyro.conf.FlagCreatePairsOff[bool] = False
-    """Print parameters, memory, steps, tokens and the expected time; train nothing."""
 
     @classmethod
     def defaults(cls, preset: str, optimizer: str) -> Self:
@@ -248,13 +262,14 @@ class Config(RunConfig):
     def load(self, say: Callable[[str], None]) -> Data:
         return load(
             self.data,
-            tokenizer=str(self.out / "tokenizer.json") if self.resumes else self.tokenizer,
+            tokenizer=str(tokenizer_of(self.out)) if self.resumes else self.tokenizer,
             vocab=self.shape.vocab,
             sequence_length=self.sequence_length,
             validation_sequences=self.eval_sequences,
             text_field=self.text_field,
-            cache=self.cache / "tokens",
+            cache=cache.folder(self.cache) / "tokens",
             progress=say,
+            too_short="give more --data or a shorter --sequence-length",
         )
 
 
@@ -263,17 +278,20 @@ Kind = TypeVar("Kind", bound=RunConfig)
 
 def parse(arguments: list[str], kind: type[Kind] = Config) -> Kind:
     """Reads the command line twice: first for what sets the defaults, then over these."""
-    first = _Peek(arguments)
-    out = first.value("--out")
-    if (resume := next(filter(first.has, RESUMES), None)) and out is None:
-        raise UserError(f"{resume} needs --out: the folder of the run to go on with")
-    holds_run = out is not None and (Path(out) / "config.json").exists()
-    resumes = resume is not None and (holds_run or resume != "--resume-or-start")
-    if resumes:
-        default = read(Path(str(out)), kind)
+    first = _first(arguments, kind.module)
+    asked = {
+        "--resume": first.resume,
+        "--resume-from": first.resume_from is not None,
+        "--resume-or-start": first.resume_or_start,
+    }
+    flags = [flag for flag, given in asked.items() if given]
+    if flags and first.out is None:
+        raise UserError(f"{flags[0]} needs --out: the folder of the run to go on with")
+    if first.out and flags and (flags != ["--resume-or-start"] or holds_run(first.out)):
+        resumes, default = True, read(first.out, kind)
     else:
-        preset = first.value("--preset") or kind.first_preset
-        default = kind.defaults(preset, first.value("--optimizer") or "adamw")
+        preset, optimizer = first.preset or kind.first_preset, first.optimizer or "adamw"
+        resumes, default = False, kind.defaults(preset, optimizer)
     config = cli.parse(kind, kind.module, arguments, default)
     config = dataclasses.replace(config, resume=resumes)
     if (config.preset, config.optimizer) != (default.preset, default.optimizer):
@@ -285,59 +303,82 @@ def parse(arguments: list[str], kind: type[Kind] = Config) -> Kind:
     return config
 
 
-def peek_launch(arguments: list[str]) -> Launch:
+def launch_of(arguments: list[str], kind: type[RunConfig] = Config) -> Launch:
     """How to find the other processes, before anything else is known."""
-    peek = _Peek(arguments)
-
-    def number(flag: str) -> int | None:
-        value = peek.value(flag)
-        try:
-            return None if value is None else int(value)
-        except ValueError:
-            raise UserError(f"{flag} takes a whole number, not {value}") from None
-
-    return Launch(
-        peek.value("--launch.coordinator"),
-        number("--launch.processes"),
-        number("--launch.process"),
-    )
+    return _first(arguments, kind.module).launch
 
 
-class _Peek:
-    """The command line before its defaults are known."""
+def _first(arguments: list[str], module: str) -> First:
+    return cli.parse(First, module, arguments, others=[], add_help=False)
 
-    def __init__(self, arguments: list[str]):
-        self.arguments = [
-            part for a in arguments for part in (a.split("=", 1) if a.startswith("--") else [a])
-        ]
 
-    def has(self, flag: str) -> bool:
-        return flag in self.arguments
-
-    def value(self, flag: str) -> str | None:
-        for argument, following in zip(self.arguments, self.arguments[1:], strict=False):
-            if argument == flag:
-                return following
-        return None
+def holds_run(out: Path) -> bool:
+    return (out / "config.json").exists()
 
 
 def to_json(config: RunConfig) -> dict[str, Any]:
+    of_the_start = [field.name for field in dataclasses.fields(Start)]
     fields = dataclasses.asdict(config)
-    return {key: value for key, value in fields.items() if key not in OF_THE_START} | {
+    return {key: value for key, value in fields.items() if key not in of_the_start} | {
         "out": str(config.out)
     }
 
 
+def stored(out: Path) -> dict[str, Any]:
+    """What the run in a folder wrote of itself."""
+    try:
+        return read_json(out / "config.json")
+    except FileNotFoundError:
+        raise UserError(f"{out} holds no run: there is no config.json in it") from None
+
+
 def read(out: Path, kind: type[Kind] = Config) -> Kind:
     """The configuration of the run in a folder."""
-    path = out / "config.json"
     try:
-        fields = json.loads(path.read_text())["config"]
+        fields = dict(stored(out)["config"])
         default = kind.defaults(fields["preset"], fields["optimizer"])
-        shape = dataclasses.replace(default.shape, **fields.pop("shape"))
+        # JSON has no tuples.
+        sizes = {k: tuple(x) if isinstance(x, list) else x for k, x in fields.pop("shape").items()}
+        shape = dataclasses.replace(default.shape, **sizes)
         mesh = MeshShape(**fields.pop("mesh"))
-        return dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
-    except FileNotFoundError:
-        raise UserError(f"{out} holds no run: there is no {path.name} in it") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not what a run writes: {error}") from None
+        found = dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
+        found.check()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{out}/config.json is not what a run writes: {error}") from None
+    return found
+
+
+def tokenizer_of(out: Path) -> Path:
+    """The file of a run's tokenizer; other tokens would train another model without a word."""
+    path = out / "tokenizer.json"
+    wanted = stored(out).get("tokenizer")  # older runs have none
+    try:
+        if wanted in (None, digest(path)):
+            return path
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    raise UserError(
+        f"{path} is not the tokenizer of this run, by its checksum: put the run's own file back, "
+        "or train anew in another --out"
+    )
+
+
+def changes(config: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """What a resumed run is told anew: by option, its value in the folder and the one now."""
+    both = (json.loads(json.dumps(to_json(c))) for c in (read(config.out, type(config)), config))
+    was, now = map(_options, both)
+    return {key: (was.get(key), value) for key, value in now.items() if was.get(key) != value}
+
+
+def _options(fields: dict[str, Any], group: str = "--") -> dict[str, Any]:
+    found = {}
+    for key, value in fields.items():
+        name = group + key.replace("_", "-")
+        found |= _options(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return found
+
+
+def command(config: RunConfig, *flags: str) -> str:
+    """The command line that goes on with a run."""
+    given = ["python", "-m", config.module, "--out", str(config.out), *flags]
+    return shlex.join([*given, *(["--cache", str(config.cache)] if config.cache else [])])

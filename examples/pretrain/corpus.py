@@ -26,6 +26,7 @@ EXCLUDED = {
     "__pycache__",
 }  # fmt: skip
 VALIDATION = 20  # one in so many documents
+JSON_LINES = (".jsonl", ".json", ".ndjson", ".jsonlines")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,16 +124,17 @@ def _paths(spec: str) -> list[Path]:
 
 def _read(path: Path, text_field: str) -> Iterator[tuple[str, str]]:
     """The documents of a file and their names: each line's of JSONL, else the file's one."""
+    name = path.name.lower()
     try:
         content = path.read_bytes()
-        if path.suffix == ".gz":
+        if name.endswith(".gz"):
             content = gzip.decompress(content)
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: byte {error.start:,} is not") from None
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"cannot read {path}: {error}") from None
-    if not path.name.removesuffix(".gz").endswith((".jsonl", ".json")):
+    if not name.removesuffix(".gz").endswith(JSON_LINES):
         yield path.name, text
         return
     for number, line in enumerate(text.split("\n"), 1):

@@ -6,8 +6,7 @@ next sequence, whatever the number of processes.
 
 import dataclasses
 import hashlib
-import os
-import tempfile
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ import numpy as np
 from . import hosts, hub
 from .corpus import Corpus, load_corpus
 from .errors import UserError
-from .tokenizers import Bytes, Tokenizer, load_tokenizer
+from .files import read_array, write_array
+from .tokenizers import Bytes, Subwords, Tokenizer, load_tokenizer
 
 ALIASES = {"c4": "hf:allenai/c4:en", "openwebtext": "hf:Skylion007/openwebtext"}
 SEEN = 10_000_000  # tokens, among which unknown ones are counted
@@ -81,8 +81,12 @@ def load(
     text_field: str = "text",
     cache: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    too_short: str = "give more --data",
 ) -> Data:
-    """Reads and tokenises a corpus, or opens a stream; see `Config.data` for what `spec` may be."""
+    """Reads and tokenises a corpus, or opens a stream; see `Config.data` for what `spec` may be.
+
+    `too_short` is what to do about a text without a whole sequence.
+    """
     say = progress or (lambda _: None)
     spec = ALIASES.get(spec, spec)
     if spec.startswith("hf:") and not Path(spec.removeprefix("hf:")).is_dir():
@@ -99,11 +103,16 @@ def load(
     say("loading the tokenizer")
     loaded = load_tokenizer(tokenizer, vocab, lambda: corpus.train)
     say("tokenising")
-    return from_corpus(corpus, loaded, sequence_length, validation_sequences, cache)
+    return from_corpus(corpus, loaded, sequence_length, validation_sequences, cache, too_short)
 
 
 def from_corpus(
-    corpus: Corpus, tokenizer: Tokenizer, length: int, validation_sequences: int, cache: Path | None
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    length: int,
+    validation_sequences: int,
+    cache: Path | None,
+    too_short: str,
 ) -> Data:
     train = _cached(corpus.train, tokenizer, corpus.hash + " train", cache)
     windows = Windows(train, length)
@@ -112,7 +121,7 @@ def from_corpus(
         if len(found) == 0:
             raise UserError(
                 f"the {part} text has {len(found.tokens):,} tokens, less than a sequence of "
-                f"{length} and one more: give more --data or a shorter --sequence-length"
+                f"{length} and one more: {too_short}"
             )
     count = min(validation_sequences, len(validation))
     # Spread over the whole validation text, for the sake of many documents.
@@ -278,7 +287,17 @@ def _tokens(texts: Iterable[str], tokenizer: Tokenizer) -> np.ndarray:
     small = (
         np.uint8 if tokenizer.size <= 2**8 else np.uint16 if tokenizer.size <= 2**16 else np.int32
     )
-    parts = [part.astype(small) for tokens in tokenizer.encode(texts) for part in (tokens, end)]
+    parts, spelled = [], 0
+    for tokens in tokenizer.encode(texts):
+        parts += [tokens.astype(small), end.astype(small)]
+        spelled += np.count_nonzero(tokens == tokenizer.end)
+    if spelled and isinstance(tokenizer, Subwords) and not tokenizer.warned:
+        tokenizer.warned = True
+        print(
+            f"warning: the text spells the token that ends a document, {spelled:,} times so far, "
+            f"and {tokenizer.name} takes each for an end",
+            file=sys.stderr,
+        )
     return np.concatenate([*parts, np.zeros(0, small)])
 
 
@@ -286,15 +305,15 @@ def _cached(texts: list[str], tokenizer: Tokenizer, key: str, cache: Path | None
     """The tokens, from the cache if they have been there; bytes cost no more than reading them."""
     if cache is None or isinstance(tokenizer, Bytes):
         return _tokens(texts, tokenizer)
-    key += tokenizer.tokenizer.to_str()
+    # The last part is of what `Subwords` does beside its file.
+    key += tokenizer.tokenizer.to_str() + " ends as text"
     path = cache / (hashlib.sha256(key.encode()).hexdigest() + ".npy")
-    if not path.exists():
-        tokens = _tokens(texts, tokenizer)
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-                np.save(file, tokens)
-            os.replace(file.name, path)
-        except OSError as error:
-            raise UserError(f"cannot write to {cache}: {error.strerror}; give --cache") from None
-    return np.load(path, mmap_mode="r")
+    if (tokens := read_array(path)) is not None:
+        return tokens
+    tokens = _tokens(texts, tokenizer)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        write_array(path, tokens)
+    except OSError as error:
+        raise UserError(f"cannot write to {cache}: {error.strerror}; give --cache") from None
+    return tokens

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from . import cli, runs
 from .config import read
 from .errors import UserError
+from .files import write_json, writing
 from .hf import huggingface_config, to_huggingface
 
 
@@ -45,9 +46,9 @@ def export(options: Export) -> str:
     try:
         options.to.mkdir(parents=True, exist_ok=True)
         about = {"format": "pt", "run": str(config.out), "step": str(step)}
-        save_file(tensors, path, metadata=about)
-        path.chmod(0o644)  # safetensors leaves it to the owner alone
-        runs.write_json(
+        with writing(path) as temporary:
+            save_file(tensors, temporary, metadata=about)
+        write_json(
             options.to / "config.json", huggingface_config(config.shape, config.sequence_length)
         )
     except OSError as error:

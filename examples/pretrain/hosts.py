@@ -168,8 +168,9 @@ def ending_with_the_others(program: str) -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, SystemExit) or jax.process_count() == 1:
             raise
-        if isinstance(error, UserError):
-            print(f"{program}: {error}", file=sys.stderr, flush=True)
+        expected = isinstance(error, UserError | OSError)
+        if expected:
+            print(f"{program}: {one_line(error)}", file=sys.stderr, flush=True)
         else:
             traceback.print_exc()
             print(
@@ -181,4 +182,4 @@ def ending_with_the_others(program: str) -> Iterator[None]:
             )
         if is_first():
             time.sleep(1)  # those that fail alike should not miss their coordinator before
-        os._exit(2 if isinstance(error, UserError) else 1)
+        os._exit(2 if expected else 1)

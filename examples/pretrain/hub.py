@@ -1,5 +1,7 @@
 """The Hugging Face hub: files and streams of records; without a network, what to do instead."""
 
+import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ from .errors import UserError, one_line
 PATIENCE = 3.0  # seconds, where the hub's own client tries again for about 20
 
 
-def check_reachable(wanted: str, instead: str) -> None:
+def check_reachable(wanted: str, instead: str, why: str = "not here") -> None:
     """Raises `UserError` if the hub does not answer, or is not to be asked."""
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
@@ -20,7 +22,23 @@ def check_reachable(wanted: str, instead: str) -> None:
             return
         except Exception as error:  # the client's library changed between its versions
             reason = f"the Hugging Face hub does not answer ({type(error).__name__})"
-    raise UserError(f"{wanted} is not here and {reason}: {instead}")
+    raise UserError(f"{wanted} is {why} and {reason}: {instead}")
+
+
+def _intact(path: Path) -> bool:
+    """Whether a file has the content that names it in the hub's cache, where content does.
+
+    Git's name of a small file is a SHA-1 of its length and content, that of a large one SHA-256.
+    """
+    try:
+        name, content = path.resolve().name, path.read_bytes()
+    except OSError:
+        return False
+    if re.fullmatch("[0-9a-f]{64}", name):
+        return hashlib.sha256(content).hexdigest() == name
+    if re.fullmatch("[0-9a-f]{40}", name):
+        return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == name
+    return True
 
 
 def download(repository: str, file: str) -> Path:
@@ -28,12 +46,15 @@ def download(repository: str, file: str) -> Path:
     import huggingface_hub
 
     cached = huggingface_hub.try_to_load_from_cache(repository, file)
-    if isinstance(cached, str):
+    damaged = isinstance(cached, str) and not _intact(Path(cached))
+    if isinstance(cached, str) and not damaged:
         return Path(cached)
     wanted = f"{file} of {repository}"
-    check_reachable(wanted, f"give the path of a {file}, or --tokenizer bytes or bpe")
+    reason = f"damaged in {cached}" if damaged else "not here"
+    instead = f"give the path of a {file}, or --tokenizer bytes or bpe"
+    check_reachable(wanted, instead, reason)
     try:
-        return Path(huggingface_hub.hf_hub_download(repository, file))
+        return Path(huggingface_hub.hf_hub_download(repository, file, force_download=damaged))
     except Exception as error:  # of the network, the hub, or the disk
         raise UserError(f"cannot download {wanted}: {one_line(error)}") from None
 

@@ -4,11 +4,17 @@ import contextlib
 import json
 import math
 import statistics
+import time
 from collections import deque
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import (  # made when it is imported
+    Event,  # pyright: ignore[reportAttributeAccessIssue]
+    SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboardX.summary import scalar
 
 from .files import write_whole
 
@@ -21,24 +27,47 @@ class Log:
         self.kept = [r for r in read(out) if r["step"] <= resumed_step]
         write_whole(self.path, "".join(_line(record) for record in self.kept))
         self.file = self.path.open("a")
-        # TensorBoard hides what a resumed run writes anew.
-        purge = resumed_step + 1 if resumed_step else None
-        self.board = SummaryWriter(str(out / "tensorboard"), purge_step=purge)
+        self.board = Board(out / "tensorboard", resumed_step)
 
     def write(self, step: int, **values: Any) -> None:
         self.file.write(_line({"step": step, **values}))
         for key, value in values.items():
             # TensorBoard has no place for what is not a number.
             if isinstance(value, int | float) and math.isfinite(value):
-                self.board.add_scalar(key, value, step)
+                self.board.write(step, key, value)
 
     def flush(self) -> None:
         self.file.flush()
-        self.board.flush()  # by itself it would wait for two minutes
+        self.board.events.flush()
 
     def close(self) -> None:
         self.file.close()
-        self.board.close()
+        self.board.events.close()
+
+    def abandon(self) -> None:
+        """Closes what can still be closed."""
+        for part in (self.file, self.board.events):
+            with contextlib.suppress(OSError):
+                part.close()
+
+
+class Board:
+    """TensorBoard's file, written right here.
+
+    `SummaryWriter` has a thread for it, which a full disk ends; the run would wait for it forever.
+    """
+
+    def __init__(self, folder: Path, resumed_step: int):
+        folder.mkdir(parents=True, exist_ok=True)
+        self.events = EventsWriter(str(folder / "events"))
+        if resumed_step:  # TensorBoard hides what a resumed run writes anew
+            start, step = SessionLog(status=SessionLog.START), resumed_step + 1
+            self.events.write_event(Event(step=step, file_version="brain.Event:2"))
+            self.events.write_event(Event(step=step, session_log=start))
+
+    def write(self, step: int, key: str, value: float) -> None:
+        now = time.time()
+        self.events.write_event(Event(step=step, wall_time=now, summary=scalar(key, value)))
 
 
 class Silent:
@@ -52,14 +81,18 @@ class Silent:
 
     def close(self) -> None: ...
 
+    def abandon(self) -> None: ...
+
 
 def read(out: Path) -> list[dict[str, Any]]:
-    """The records of a run; a last line that a killed process left unfinished is not one."""
+    """The records of a run; what a killed process left unfinished, or a disk damaged, is none."""
     records = []
     path = out / "log.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else ():
-        with contextlib.suppress(json.JSONDecodeError):
-            records.append(json.loads(line))
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError, RecursionError):
+            record = json.loads(line)
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
     return records
 
 

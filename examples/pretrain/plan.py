@@ -22,13 +22,13 @@ from typing import Any
 import jax
 import tyro
 from rich.console import Console
-from rich.progress import Progress
 
+from ..progress import progress_bar
 from . import absent, cli, runs, sharding
 from .collectives import Collective, collectives
 from .config import Config, parse
 from .errors import UserError, shown_in_one_line
-from .files import write_whole
+from .files import make_folder, write_whole
 from .hardware import in_bytes, tree_bytes
 
 # Memory that a program may use on one device, as the compiler says when one needs more, and the
@@ -222,12 +222,15 @@ def plan(options: Plan, config: Config, console: Console) -> None:
 
 def table(options: Plan, config: Config, to: Path, console: Console) -> None:
     """A row a preset and optimizer, written as soon as it is known."""
+    make_folder(to.parent)
     heads = ["preset", "optimizer", "parameters", "state", "temporaries", "in all", "fits"]
     heads += ["sent a step", "compiled in", *(SLICES if options.search else ())]
     lines = [heads, ["---"] * len(heads)]
-    with Progress(console=console) as progress:
-        cases = list(itertools.product(options.presets, options.optimizers))
-        for preset, optimizer in progress.track(cases, description=f"for {options.topology}"):
+    cases = list(itertools.product(options.presets, options.optimizers))
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=len(cases))
+        for preset, optimizer in cases:
+            progress.update(task, description=f"for {options.topology}: {preset}, {optimizer}")
             default = Config.defaults(preset, optimizer)
             shape = dataclasses.replace(default.shape, remat=config.shape.remat)
             case = dataclasses.replace(default, shape=shape, dtype=config.dtype, mesh=config.mesh)
@@ -241,6 +244,7 @@ def table(options: Plan, config: Config, to: Path, console: Console) -> None:
                 row += [(topology or "none").partition(":")[2] or "none" for topology in found]
             lines.append(row)
             write_whole(to, "".join(f"| {' | '.join(line)} |\n" for line in lines))
+            progress.advance(task)
     console.print(f"wrote {to}")
 
 
@@ -248,9 +252,8 @@ def main(arguments: list[str] | None = None) -> None:
     with shown_in_one_line("plan"):
         rest: list[str] = []
         options = cli.parse(Plan, "examples.pretrain.plan", arguments, others=rest)
-        if not any(argument.startswith("--dtype") for argument in rest):
-            rest += ["--dtype", "bfloat16"]  # what TPUs are made for
-        config, console = parse(rest), Console(soft_wrap=True)
+        # What TPUs are made for, unless told otherwise later.
+        config, console = parse(["--dtype", "bfloat16", *rest]), Console(soft_wrap=True)
         if options.table:
             table(options, config, options.table, console)
         else:

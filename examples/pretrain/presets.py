@@ -53,7 +53,8 @@ NANO = Setting(
     warmup=50,
     schedule="cosine",
     recipes={
-        key: Recipe(rate, 0.0 if key in _COUPLED else 3e-4 / rate)
+        # As it reads: 0.1, not 0.09999999999999999.
+        key: Recipe(rate, 0.0 if key in _COUPLED else float(f"{3e-4 / rate:g}"))
         for key, rate in NANO_RATES.items()
     },
     data="stdlib",

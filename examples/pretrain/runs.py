@@ -1,19 +1,20 @@
 """The folder of a run, and how its parts are made from its configuration.
 
+lock               held by the process that trains here
 config.json        the resolved configuration, versions, git commit, corpus hash
 log.jsonl          a record a step; tensorboard/ has the same
 checkpoints/       by step; tokenizer.json beside them
 result.json        when the run has ended, however it did
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +27,10 @@ from jax.sharding import Mesh
 
 from . import counts, hosts, sharding
 from .checkpoints import Checkpoints
-from .config import RunConfig, to_json
+from .config import RunConfig, changes, command, holds_run, stored, to_json
 from .data import Data
 from .errors import UserError, one_line
-from .files import write_whole
+from .files import digest, locked, write_checked_json
 from .hardware import device_memory, in_bytes, tree_bytes
 from .monitoring import monitored
 from .optimizers import make_optimizer, make_schedule
@@ -124,8 +125,32 @@ def compile_step(parts: Parts, config: RunConfig) -> Any:
 
 def check_free(config: RunConfig) -> None:
     """Raises `UserError` where a new run would write over another."""
-    if (config.out / "config.json").exists() and not config.resumes:
-        raise UserError(f"{config.out} holds a run: go on with --resume, or give another --out")
+    if holds_run(config.out) and not config.resumes:
+        raise UserError(
+            f"{config.out} holds a run: go on with {command(config, '--resume')}, or give another "
+            "--out"
+        )
+
+
+@contextlib.contextmanager
+def alone(config: RunConfig) -> Iterator[None]:
+    """Keeps the processes of other starts out of a run's folder, which is made if need be."""
+
+    def enter():
+        try:
+            config.out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(config.out / "lock"))
+        except BlockingIOError:
+            raise UserError(
+                f"another process trains in {config.out}: wait for its end, or give another --out"
+            ) from None
+        except OSError as error:
+            raise UserError(f"cannot write to {config.out}: {error.strerror}") from None
+        check_free(config)  # again: the other may have been here and gone
+
+    with contextlib.ExitStack() as held:
+        hosts.agreed(lambda: enter() if hosts.is_first() else None)
+        yield
 
 
 def check_memory(parts: Parts) -> None:
@@ -167,18 +192,20 @@ def _write_config(path: Path, config: RunConfig, data: Data) -> None:
         "versions": versions(),
         "machine": machine(),
     }
-    starts = json.loads(path.read_text())["starts"] if config.resumes else []
-    about = {"config": to_json(config), "corpus": data.hash, "starts": [*starts, start]}
+    before = {}
+    if config.resumes:
+        before = stored(config.out)
+        start["changed"] = changes(config)
+    starts = [*before.get("starts", ()), start]
+    about = before | {"config": to_json(config), "corpus": data.hash, "starts": starts}
     try:
         if data.tokenizer is not None and not config.resumes:
-            data.tokenizer.save(config.out / "tokenizer.json")
-        write_json(path, about)
+            file = config.out / "tokenizer.json"
+            data.tokenizer.save(file)
+            about["tokenizer"] = digest(file)
+        write_checked_json(path, about)
     except OSError as error:
         raise UserError(f"cannot write to {config.out}: {error.strerror}") from None
-
-
-def write_json(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def load_model(config: RunConfig, step: int | None = None) -> tuple[int, nnx.Module]:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import tyro
 
 from . import cli, runs
-from .config import read
+from .config import read, tokenizer_of
 from .errors import UserError
 from .generate import generate
 from .tokenizers import load_tokenizer
@@ -48,10 +48,11 @@ def sample(options: Sample) -> str:
             "--length must be at least 1, --top-k at least 0, --temperature at least 0 and finite"
         )
     config = read(options.run)
-    tokenizer = load_tokenizer(
-        str(options.run / "tokenizer.json"), config.shape.vocab, texts=lambda: ()
-    )
-    (prompt,) = tokenizer.encode([options.prompt])
+    path = tokenizer_of(options.run)
+    tokenizer = load_tokenizer(str(path), config.shape.vocab, texts=lambda: ())
+    # Where the locale has no such letters, the shell's bytes arrive as halves of surrogate pairs.
+    text = options.prompt.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    (prompt,) = tokenizer.encode([text])
     if not len(prompt):
         raise UserError("--prompt must hold at least one token")
     _, model = runs.load_model(config, options.step)

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import hub
 from .errors import UserError, one_line
+from .files import write_json, write_whole
 
 # Repository, end-of-document token; tokenizer.json of each is in the tokenizers library's format.
 FROM_HUB = {"t5": ("google-t5/t5-base", "</s>"), "gpt2": ("openai-community/gpt2", "<|endoftext|>")}
@@ -19,20 +20,25 @@ TRAIN_ON = 20_000_000  # characters; more hardly change a vocabulary
 
 
 class Bytes:
-    """UTF-8's bytes are the tokens, and 0, which no text holds, ends a document."""
+    """UTF-8's bytes are the tokens, and 0 ends a document.
+
+    A text's own zeros are two bytes, C0 80, which UTF-8 has nowhere else.
+    """
 
     name, size, end, unknown = "bytes", 256, 0, None
+    zero = b"\xc0\x80"
 
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
         for text in texts:
-            yield np.frombuffer(text.encode(), np.uint8)
+            yield np.frombuffer(text.encode().replace(b"\0", self.zero), np.uint8)
 
     def decode(self, tokens: Iterable[int]) -> str:
         # A model may have more tokens than there are bytes.
-        return bytes(token for token in tokens if token < self.size).decode(errors="replace")
+        content = bytes(token for token in tokens if token < self.size)
+        return content.replace(self.zero, b"\0").decode(errors="replace")
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"tokenizer": "bytes"}) + "\n")
+        write_json(path, {"tokenizer": "bytes"})
 
 
 class Subwords:
@@ -43,8 +49,10 @@ class Subwords:
         # Some files ask for both, which would lose text or add to it.
         tokenizer.no_truncation()
         tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True  # as text: only this program ends a document
         self.size = 1 + max(tokenizer.get_vocab().values())  # ids may leave gaps
         ends = (tokenizer.token_to_id(token) for token in ((end,) if end else ENDS))
+        self.warned = False  # of text that has an end in it all the same
         self.end: int | None = next((token for token in ends if token is not None), None)
 
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
@@ -70,7 +78,7 @@ class Subwords:
         return self.tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     def save(self, path: Path) -> None:
-        self.tokenizer.save(str(path))
+        write_whole(path, self.tokenizer.to_str(pretty=True))
 
 
 Tokenizer = Bytes | Subwords

@@ -7,6 +7,7 @@ python -m examples.pretrain.train --preset llama-66m --optimizer adampower --dry
 python -m examples.pretrain.train --out runs/llama-nano-s3 --resume
 """
 
+import contextlib
 import signal
 import sys
 import time
@@ -17,12 +18,13 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from . import counts, hosts, logs, runs, sharding
+from . import cache, counts, hosts, logs, runs, sharding
 from .checkpoints import Checkpoints
-from .config import Config, RunConfig, parse, peek_launch
+from .config import Config, RunConfig, changes, command, launch_of, parse, stored
 from .data import Data
 from .dry_run import dry_run
-from .errors import UserError, shown_in_one_line
+from .errors import UserError, one_line, shown_in_one_line
+from .files import write_json
 from .hardware import peak_flops
 from .meter import Meter
 from .monitoring import measurements
@@ -66,14 +68,11 @@ class Trainer:
     def resume(self) -> Any:
         asked = self.config.resume_from
         if asked is None and not self.checkpoints.steps():
+            self.check_corpus(stored(self.config.out)["corpus"], "the run began")
             self.console.print("no checkpoint yet: starting at step 0")
             return self.parts.init(self.config)
         step, state, about = self.checkpoints.restore(self.parts.abstract, asked)
-        if about["corpus"] != self.data.hash:
-            raise UserError(
-                f"the corpus has changed since checkpoint {step}: its hash is {self.data.hash}, "
-                f"and was {about['corpus']}; put the old data back, or train anew in another --out"
-            )
+        self.check_corpus(about["corpus"], f"checkpoint {step}")
         for path in self.checkpoints.set_aside_after(step):
             self.console.print(f"set aside: {path}")
         self.data.go_on(self.batches, about["batches"], self.shard, self.shards)
@@ -81,11 +80,19 @@ class Trainer:
         self.console.print(f"resumed at step {step}")
         return state
 
+    def check_corpus(self, was: str, since: str) -> None:
+        if was != self.data.hash:
+            raise UserError(
+                f"the corpus has changed since {since}: its hash is {self.data.hash}, and was "
+                f"{was}; put the old data back, or train anew in another --out"
+            )
+
     def run(self) -> str:
         """Trains to the last step, or until told to stop; returns how it ended."""
         config, every = self.config, self.config.log_every
         with self.console.status("compiling"):
             step = runs.compile_step(self.parts, config)
+        cache.note_compiled()
         status = "finished"
         start = time.perf_counter()
         self.meter.restart()
@@ -155,7 +162,15 @@ class Trainer:
         self.checkpoints.save(self.done, self.state, about, validation)
         self.meter.restart()
 
+    def abandon(self) -> None:
+        """Closes what a system that refuses to write can still close."""
+        self.log.abandon()
+        self.batches.close()
+        with contextlib.suppress(Exception):  # whatever is left of what it was writing
+            self.checkpoints.manager.close()
+
     def finish(self, status: str, seconds: float) -> None:
+        cache.note_compiled()
         self.checkpoints.close()
         self.batches.close()
         self.log.close()
@@ -174,7 +189,7 @@ class Trainer:
             "seconds": seconds,
             "corpus": self.data.hash,
         }
-        runs.write_json(self.config.out / "result.json", result)
+        write_json(self.config.out / "result.json", result)
 
 
 def describe(config: RunConfig, console: Console) -> None:
@@ -188,6 +203,9 @@ def describe(config: RunConfig, console: Console) -> None:
     )
     for line in config.about:
         console.print(line)
+    for option, values in changes(config).items() if config.resumes else ():
+        was, now = (f"{x:g}" if isinstance(x, float) else x for x in values)
+        console.print(f"changed: {option} is {now}, and was {was} in {config.out}")
 
 
 def load_data(config: RunConfig, console: Console) -> Data:
@@ -209,7 +227,7 @@ def prepare(config: RunConfig) -> runs.Parts:
 
 def run(config: RunConfig, console: Console) -> int:
     """The exit status: 0, or 128 and the signal's number."""
-    jax.config.update("jax_compilation_cache_dir", str(config.cache / "compiled"))
+    cache.keep_compiled(config.cache)
     describe(config, console)
     parts = hosts.agreed(lambda: prepare(config))
     console.print(runs.describe_mesh(parts))
@@ -223,12 +241,21 @@ def run(config: RunConfig, console: Console) -> int:
         for array in jax.tree.leaves(data.validation):
             checksum = zlib.crc32(array.tobytes(), checksum)
         hosts.check_equal(checksum, "the checksum of the validation data")
-        trainer = Trainer(config, parts, data, console)
-        status = trainer.run()
+        with runs.alone(config):
+            trainer = Trainer(config, parts, data, console)
+            try:
+                status = trainer.run()
+            except OSError as error:
+                trainer.abandon()
+                reason = error.strerror or one_line(error)
+                raise UserError(
+                    f"{config.out}, step {trainer.done}: {reason}; when that is mended, go on with "
+                    f"{command(config, '--resume')}"
+                ) from None
     console.print(f"{status} at step {trainer.done}; wrote {config.out}")
     if not status.startswith("stopped"):
         return 0
-    console.print(f"go on with --out {config.out} --resume")
+    console.print(f"go on with {command(config, '--resume')}")
     return 128 + signal.Signals[status.split()[-1]].value
 
 
@@ -236,9 +263,9 @@ def main(arguments: list[str] | None = None, kind: type[RunConfig] = Config) -> 
     arguments = sys.argv[1:] if arguments is None else arguments
     program = kind.module.split(".")[-1]
     with shown_in_one_line(program), hosts.ending_with_the_others(program):
-        hosts.start(peek_launch(arguments))
+        hosts.start(launch_of(arguments, kind))
         config = hosts.agreed(lambda: parse(arguments, kind))
-        sys.exit(run(config, Console(soft_wrap=True, quiet=not hosts.is_first())))
+        sys.exit(run(config, Console(soft_wrap=True, markup=False, quiet=not hosts.is_first())))
 
 
 if __name__ == "__main__":

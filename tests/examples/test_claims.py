@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import problems
 from examples.claims import __main__ as claims
 from examples.claims import ams, gradpower, s3, stacey, verdicts
 from examples.claims.lab import Claim, Lab
@@ -18,7 +17,7 @@ from examples.sweep import Problem
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(problems, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def claim(differences, within=None):

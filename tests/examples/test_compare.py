@@ -1,7 +1,9 @@
 """The comparison: its table, its picture, and what happens when it is stopped or asked wrongly."""
 
+import dataclasses
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -60,7 +62,7 @@ def test_a_result_comes_back_from_its_file():
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setattr(problems, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -124,6 +126,56 @@ def test_another_comparison_is_not_written_over(quickly, capsys):
     assert trained == ["adamw"]
     assert call([*other, "--overwrite"]) == 0
     assert trained == ["adamw", "adamw"]
+
+
+DAMAGE = {
+    "cut": lambda content: content[:-40],
+    "another loss": lambda content: content.replace("3.0", "4.0"),
+    "emptied": lambda content: "",
+    "of another kind": lambda content: '{"optimizer": "adamw"}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_result_is_trained_anew(quickly, tmp_path, capsys, damage):
+    arguments, trained = quickly
+    assert call([*arguments, "--optimizers", "adamw", "grams"]) == 0
+    path = tmp_path / "out" / "result-adamw.json"
+    good = path.read_text()
+    path.write_text(damage(good))
+    capsys.readouterr()
+    assert call([*arguments, "--optimizers", "adamw", "grams"]) == 0
+    said = capsys.readouterr()
+    assert said.err == f"{path} is damaged: it is made anew\n"
+    assert "kept from before: grams" in said.out and path.read_text() == good
+    assert trained == ["adamw", "grams", "adamw"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"steps": 4}', "\0\0\0"])
+def test_what_a_damaged_comparison_compared_is_not_guessed(quickly, tmp_path, capsys, content):
+    arguments, _ = quickly
+    assert call([*arguments, "--optimizers", "adamw"]) == 0
+    (tmp_path / "out" / "comparison.json").write_text(content)
+    assert call([*arguments, "--optimizers", "adamw"]) == 2
+    error = capsys.readouterr().err
+    assert "holds another comparison (" in error and error.count("\n") == 1
+    assert call([*arguments, "--optimizers", "adamw", "--overwrite"]) == 0
+
+
+def test_messages_about_the_data_name_options_that_there_are(quickly, tmp_path, capsys):
+    arguments, _ = quickly
+    for name, content in {"tiny.txt": "tiny", "body.jsonl": '{"body": "text"}\n'}.items():
+        (tmp_path / name).write_text(content)
+        assert call([*arguments, "--data", str(tmp_path / name)]) == 2
+        error = capsys.readouterr().err
+        fields = {
+            f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(compare.Config)
+        }
+        assert error.count("\n") == 1 and set(re.findall(r"--[a-z-]+", error)) <= fields, error
+    records = "".join(json.dumps({"body": f"line {i}: {i * i}"}) + "\n" for i in range(3000))
+    (tmp_path / "body.jsonl").write_text(records)
+    given = ["--data", str(tmp_path / "body.jsonl"), "--text-field", "body", "--overwrite"]
+    assert call([*arguments, *given, "--optimizers", "adamw"]) == 0
 
 
 @pytest.mark.parametrize(

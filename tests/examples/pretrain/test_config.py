@@ -9,8 +9,10 @@ import pytest
 
 from examples.pretrain import config, counts
 from examples.pretrain.errors import UserError
+from examples.pretrain.files import write_checked_json
 from examples.pretrain.optimizers import OPTIMIZERS
 from examples.pretrain.presets import SETTINGS, SHAPES
+from examples.vision.config import VisionConfig
 
 
 def parse(*arguments):
@@ -167,12 +169,69 @@ def test_a_resumed_run_has_its_own_configuration(tmp_path):
         parse("--resume", "--out", str(out), "--optimizer", "grams")
 
 
+# Each spelling of "go on" and of what sets defaults, as the command line's own parser takes it.
+@pytest.mark.parametrize("kind", [config.Config, VisionConfig])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--resume"], ["--resume-from", "4"], ["--resume_from", "4"], ["--resume_from=4"],
+        ["--resume-or-start"], ["--resume_or_start"], ["--resume_or_start", "--monitor"],
+    ],
+)  # fmt: skip
+def test_every_spelling_of_resume_takes_the_runs_own_configuration(tmp_path, kind, flags):
+    out = tmp_path / "run"
+    told = ["--learning-rate", "0.0123", "--steps", "50", "--warmup", "3", "--monitor"]
+    write(out, config.parse([*told, "--out", str(out)], kind))
+    again = config.parse(["--out", "elsewhere", f"--out={out}", *flags, "--steps=60"], kind)
+    assert (again.out, again.resumes, again.steps, again.warmup) == (out, True, 60, 3)
+    assert again.learning_rate == 0.0123 and again.monitor
+    assert config.changes(again) == {"--steps": (50, 60)}
+
+
+def test_of_several_outs_the_last_is_gone_on_with(tmp_path):
+    for name, steps in (("a", 70), ("b", 80)):
+        write(tmp_path / name, parse("--steps", str(steps), "--out", str(tmp_path / name)))
+    again = parse("--out", str(tmp_path / "a"), "--out", str(tmp_path / "b"), "--resume")
+    assert (again.out, again.steps) == (tmp_path / "b", 80)
+
+
+@pytest.mark.parametrize("last", [["--optimizer", "s3"], ["--optimizer=s3"]])
+def test_of_several_optimizers_the_last_sets_the_defaults(last):
+    made = parse("--optimizer", "adamw", "--preset=gpt2-nano", "--preset", "qwen2moe-nano", *last)
+    assert made == config.Config.defaults("qwen2moe-nano", "s3")
+
+
+def test_what_is_stored_but_lists_is_no_change(tmp_path):
+    out = tmp_path / "run"
+    options = ["--preset", "resnet18", "--out", str(out)]
+    write(out, config.parse(options, VisionConfig))
+    again = config.parse(["--resume", "--out", str(out)], VisionConfig)
+    assert not config.changes(again) and isinstance(again.shape.depths, tuple)
+
+
+def test_a_configuration_that_a_disk_damaged_is_not_taken(tmp_path):
+    made = parse("--steps", "70", "--out", str(tmp_path))
+    path = tmp_path / "config.json"
+    write_checked_json(path, {"config": config.to_json(made)})
+    assert parse("--resume", "--out", str(tmp_path)).steps == 70
+    path.write_text(path.read_text().replace('"steps": 70', '"steps": 90'))
+    with pytest.raises(UserError, match="its checksum differs; if it was changed on purpose"):
+        parse("--resume", "--out", str(tmp_path))
+
+
+def test_numbers_are_shown_as_people_write_them():
+    for preset in SETTINGS:
+        for optimizer in OPTIMIZERS:
+            for value in vars(config.Config.defaults(preset, optimizer)).values():
+                assert not isinstance(value, float) or float(f"{value:g}") == value
+
+
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "{}", '{"config": {}}', '{"config": {"preset": "llama-nano"}}']
 )
 def test_a_folder_with_a_broken_configuration_gets_one_line(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UserError, match="is not what a run writes") as refusal:
+    with pytest.raises(UserError, match=r"is not what a run writes|is damaged") as refusal:
         parse("--resume", "--out", str(tmp_path))
     assert "\n" not in str(refusal.value)
 

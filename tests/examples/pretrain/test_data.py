@@ -9,11 +9,10 @@ import sys
 import datasets
 import numpy as np
 import pytest
-import tokenizers
 
 from examples.pretrain import corpus, data, hosts
 from examples.pretrain.errors import UserError
-from examples.pretrain.tokenizers import Bytes, load_tokenizer
+from examples.pretrain.tokenizers import Bytes
 
 WORDS = ["the", "loss", "of", "a", "model", "falls", "rises", "with", "é,", "ß", "漢字", "step"]
 
@@ -260,58 +259,14 @@ def test_a_validation_set_is_spread_over_its_text(tmp_path):
     assert numbers == sorted(numbers) and numbers[-1] - numbers[0] > 900  # of the last 1,000
 
 
-@pytest.mark.parametrize("tokenizer, vocab", [("bytes", 256), ("bpe", 300)])
-def test_a_tokenizer_gives_every_text_back_and_comes_back_from_its_file(tmp_path, tokenizer, vocab):
-    first = load_tokenizer(tokenizer, vocab, lambda: documents(50))
-    first.save(tmp_path / "tokenizer.json")
-    again = load_tokenizer(str(tmp_path / "tokenizer.json"), vocab, lambda: ())
-    for text in ("", "the loss", "\t漢字 é\n\n  x🙂", documents(60)[-1]):
-        (tokens,) = first.encode([text])
-        assert tokens.size == 0 or tokens.max() < vocab
-        assert first.decode(tokens.tolist()) == text
-        np.testing.assert_array_equal(next(iter(again.encode([text]))), tokens)
-    assert (again.size, again.end) == (first.size, first.end) and first.size <= vocab
-
-
-def test_a_tokenizer_file_neither_cuts_nor_pads_and_its_size_is_its_largest_id(tmp_path):
-    path = tmp_path / "tokenizer.json"
-    load_tokenizer("bpe", 300, lambda: documents(50)).save(path)
-    stored = tokenizers.Tokenizer.from_file(str(path))
-    stored.enable_truncation(4)
-    stored.enable_padding()
-    content = json.loads(stored.to_str())
-    last = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
-    content["model"]["vocab"][last] = 399
-    path.write_text(json.dumps(content))
-    found = load_tokenizer(str(path), 400, lambda: ())
-    assert found.size == 400
-    assert [found.decode(tokens) for tokens in found.encode(["a", "a long text"])] == [
-        "a", "a long text",
-    ]  # fmt: skip
-
-
-def test_bytes_pass_over_tokens_that_only_the_model_has():
-    assert Bytes().decode([65, 300, 66]) == "AB"
-
-
-def test_a_cache_that_cannot_be_written_gets_one_line(text):
-    with pytest.raises(UserError, match=r"cannot write to .*text.txt.*; give --cache"):
-        load(text, tokenizer="bpe", vocab=400, cache=text / "cache")
-
-
-def test_subwords_shorten_the_text_and_their_tokens_are_cached(text, tmp_path):
-    options = {"tokenizer": "bpe", "vocab": 400, "cache": tmp_path / "cache"}
-    first = load(text, **options)
-    (file,) = (tmp_path / "cache").iterdir()
-    written = file.stat().st_mtime_ns
-    again = load(text, **options)
-    assert file.stat().st_mtime_ns == written and len(list((tmp_path / "cache").iterdir())) == 1
-    np.testing.assert_array_equal(
-        take(first.batches(2, seed=0), 3), take(again.batches(2, seed=0), 3)
-    )
-    bytes_, subwords = (int(d.summary.split(" training tokens")[0].split()[-1].replace(",", ""))
-                        for d in (load(text), first))  # fmt: skip
-    assert subwords < bytes_ / 2
+@pytest.mark.parametrize(
+    "name", ["A.JSONL", "a.ndjson", "a.jsonlines", "a.JsonL.GZ", "a.jsonl.gz", "a.NDJSON.gz"]
+)
+def test_records_are_known_by_any_spelling_of_their_files_name(tmp_path, name):
+    content = "".join(json.dumps({"text": text}) + "\n" for text in documents(60)).encode()
+    packed = gzip.compress(content) if name.lower().endswith(".gz") else content
+    found = corpus.load_corpus(str(write(tmp_path / name, packed)), "text")
+    assert sorted([*found.train, *found.validation]) == sorted(documents(60))
 
 
 def write(path, content):

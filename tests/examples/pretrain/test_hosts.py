@@ -19,7 +19,7 @@ from rich.console import Console
 
 from examples.pretrain import hosts, logs, train
 from examples.pretrain.checkpoints import Checkpoints
-from examples.pretrain.config import parse, peek_launch
+from examples.pretrain.config import launch_of, parse
 from examples.pretrain.errors import UserError
 from examples.pretrain.runs import make_parts
 from tests.contract.ports import free_port
@@ -237,7 +237,7 @@ def test_sigterm_to_one_process_stops_all_after_the_same_step_with_a_checkpoint(
     result = json.loads((out / "result.json").read_text())
     assert result["status"] == "stopped by SIGTERM" and result["step"] < LONG
     assert Checkpoints(out / "checkpoints").steps()[-1] == result["step"]
-    assert "go on with --out" in said[0] and "go on" not in said[1]
+    assert "--resume" in said[0] and "go on" not in said[1]
 
     # The same command goes on where it stopped; eight devices of one process end where one does.
     assert_close(losses(run_here([*begun, "--resume-or-start"])), unbroken)
@@ -317,11 +317,11 @@ def test_launch_options_go_together_and_a_lone_process_needs_none():
     assert not jax.distributed.is_initialized()
     for given in (["--launch.processes", "2"], ["--launch.coordinator=here:1"]):
         with pytest.raises(UserError, match="go together"):
-            hosts.start(peek_launch(given))
-    with pytest.raises(UserError, match=r"--launch.process takes a whole number, not x"):
-        peek_launch(["--launch.process", "x"])
+            hosts.start(launch_of(given))
+    with pytest.raises(UserError, match=r"--launch.process: .*'x'"):
+        launch_of(["--launch.process", "x"])
     given = ["--launch.coordinator", "a:1", "--launch.processes=4", "--launch.process=3"]
-    assert peek_launch(given) == hosts.Launch("a:1", 4, 3)
+    assert launch_of(given) == hosts.Launch("a:1", 4, 3)
 
 
 def test_two_processes_must_take_all_devices(monkeypatch):

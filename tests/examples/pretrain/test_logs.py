@@ -42,6 +42,15 @@ def test_a_line_that_a_killed_process_left_unfinished_is_no_record(tmp_path):
     assert [record["step"] for record in logs.read(tmp_path)] == [1, 2, 3]
 
 
+def test_what_a_disk_damaged_is_no_record_and_ends_nothing(tmp_path):
+    write(tmp_path, 0, range(1, 6))
+    path = tmp_path / "log.jsonl"
+    lines = path.read_bytes().splitlines()
+    others = [b"\0" * 30, b"\xff\xfe", b"<html>", b"3", b"[1]", b'{"loss": 1}', b"[" * 100_000]
+    path.write_bytes(b"\n".join([*lines[:3], *others, *lines[3:]]))
+    assert [record["step"] for record in logs.read(tmp_path)] == [1, 2, 3, 4, 5]
+
+
 def test_tensorboard_has_the_finite_numbers(tmp_path):
     log = logs.Log(tmp_path)
     log.write(1, loss=0.25, broken=math.nan, note="text")

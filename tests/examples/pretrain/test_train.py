@@ -6,10 +6,13 @@ import signal
 import jax
 import numpy as np
 import pytest
+from orbax.checkpoint import CheckpointManager
 
 from examples.pretrain import export, logs, own_loop, plot, sample, train
 from examples.pretrain.checkpoints import Checkpoints
 from examples.pretrain.config import parse
+from examples.pretrain.files import locked, write_json
+from examples.pretrain.logs import Log
 from examples.pretrain.meter import Meter
 from examples.pretrain.runs import load_model, make_parts
 
@@ -148,7 +151,8 @@ def test_ctrl_c_saves_and_stops_too(tmp_path, text, monkeypatch, capsys):
     stop_after(monkeypatch, 5, signal.SIGINT)
     assert start(arguments(tmp_path / "run", text)) == 128 + signal.SIGINT
     assert Checkpoints(tmp_path / "run" / "checkpoints").steps() == [5]
-    assert f"go on with --out {tmp_path / 'run'} --resume" in capsys.readouterr().out
+    said = f"go on with python -m examples.pretrain.train --out {tmp_path / 'run'} --resume"
+    assert said in capsys.readouterr().out
 
 
 def test_resuming_from_an_earlier_checkpoint_sets_the_later_ones_aside(tmp_path, text, capsys):
@@ -174,7 +178,9 @@ def test_nothing_of_a_run_is_overwritten(finished, text, capsys):
     before = contents(finished)
     assert start(arguments(finished, text)) == 2
     message = capsys.readouterr().err
-    assert message.count("\n") == 1 and "holds a run: go on with --resume" in message
+    command = ["--out", str(finished), "--resume", *kept(text)]
+    assert message.count("\n") == 1 and "holds a run: go on with" in message
+    assert f"python -m examples.pretrain.train {' '.join(command)}, or" in message
     assert contents(finished) == before
 
 
@@ -209,6 +215,105 @@ def test_a_resumed_run_whose_text_has_changed_gets_one_line(tmp_path, text, monk
     assert start(["--resume", "--out", str(out), *kept(text)]) == 2
     message = capsys.readouterr().err
     assert "the corpus has changed since checkpoint 10" in message and message.count("\n") == 1
+
+
+@pytest.fixture
+def ends_at_once(monkeypatch):
+    """Runs that take no step and leave no checkpoint."""
+    monkeypatch.setattr(train.Trainer, "run", lambda self: self.finish("killed", 0.0) or "killed")
+
+
+def test_what_a_resumed_run_is_told_anew_is_shown_and_kept(tmp_path, text, ends_at_once, capsys):
+    out = tmp_path / "run"
+    assert start(arguments(out, text, "--learning-rate", "0.0123", steps=10)) == 0
+    assert "changed" not in capsys.readouterr().out
+    # The rate and the warm-up stay as they were; the steps are said to change.
+    again = ["--out", str(out), "--resume_or_start", "--steps=20", *kept(text)]
+    assert start(again) == 0
+    said = capsys.readouterr().out
+    assert f"changed: --steps is 20, and was 10 in {out}" in said and said.count("changed:") == 1
+    about = json.loads((out / "config.json").read_text())
+    assert (about["config"]["learning_rate"], about["config"]["steps"]) == (0.0123, 20)
+    assert about["config"]["warmup"] == 2
+    assert [s.get("changed") for s in about["starts"]] == [None, {"--steps": [10, 20]}]
+    assert start(again) == 0 and "changed" not in capsys.readouterr().out
+
+
+def test_a_second_process_in_the_folder_is_refused_before_it_touches_anything(
+    tmp_path, text, capsys
+):
+    out = tmp_path / "run"
+    out.mkdir()
+    for more in ([], ["--resume-or-start"]):
+        with locked(out / "lock"):
+            assert start(arguments(out, text, *more)) == 2
+        message = capsys.readouterr().err
+        assert message.count("\n") == 1 and f"another process trains in {out}" in message
+        assert [path.name for path in out.iterdir()] == ["lock"]
+
+    def while_it_waits(config, console):  # another run comes, and ends before this one's turn
+        write_json(out / "config.json", {})
+        return load_data(config, console)
+
+    load_data, train.load_data = train.load_data, while_it_waits
+    try:
+        assert start(arguments(out, text)) == 2
+    finally:
+        train.load_data = load_data
+    assert "holds a run: go on with" in capsys.readouterr().err
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "lock"]
+
+
+# In the words of tensorstore, and as Python says it, once in a checkpoint and once in the log.
+FULL = "Failed to write 373809 bytes to file 9: No space left on device [os_error_code='28']"
+
+
+@pytest.mark.parametrize(
+    "owner, method, error",
+    [
+        (CheckpointManager, "save", ValueError(f'RESOURCE_EXHAUSTED: Error writing "x": {FULL}')),
+        (Log, "flush", OSError(28, "No space left on device")),
+    ],
+)
+def test_a_full_disk_gets_one_line_and_the_run_goes_on_from_its_checkpoint(
+    tmp_path, text, finished, monkeypatch, capsys, owner, method, error
+):
+    out, whole = tmp_path / "run", getattr(owner, method)
+
+    def fails(self, *given, **named):
+        if committed := Checkpoints(out / "checkpoints").steps():
+            assert committed == [10]
+            raise error
+        return whole(self, *given, **named)
+
+    monkeypatch.setattr(owner, method, fails)
+    assert start(arguments(out, text, *OPTIONS)) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "No space left on device; when that is mended" in message
+    monkeypatch.undo()
+    command = message.split("python -m examples.pretrain.train ")[1].split()
+    assert start(command) == 0
+    assert series(out) == series(finished) and final_state(out) == final_state(finished)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "words.txt"])
+def test_before_its_first_checkpoint_a_run_goes_on_with_the_same_tokens_alone(
+    tmp_path, text, ends_at_once, capsys, name
+):
+    copy, out = tmp_path / "words.txt", tmp_path / "run"
+    copy.write_text(text.read_text())
+    bpe = ("--tokenizer", "bpe", "--shape.vocab", "300")
+    assert start([*arguments(out, copy, *bpe), *kept(text)]) == 0
+    changed = out / name if name == "tokenizer.json" else copy
+    changed.write_text(changed.read_text().replace("falls", "fails").replace('"a"', '"A"'))
+    before = contents(out)
+    assert start(["--out", str(out), "--resume", *kept(text)]) == 2
+    message = capsys.readouterr().err
+    clues = {
+        "tokenizer.json": "is not the tokenizer of this run, by its checksum",
+        "words.txt": "the corpus has changed since the run began",
+    }
+    assert clues[name] in message and message.count("\n") == 1 and contents(out) == before
 
 
 def test_a_checkpoint_of_another_model_gets_one_line(finished, tmp_path, capsys):
