@@ -21,7 +21,7 @@ TRAIN_ON = 20_000_000  # characters; more hardly change a vocabulary
 class Bytes:
     """UTF-8's bytes are the tokens, and 0, which no text holds, ends a document."""
 
-    name, size, end, unknown = "bytes", 256, 0, None
+    name, size, end = "bytes", 256, 0
 
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:
         for text in texts:
