@@ -142,7 +142,9 @@ def from_corpus(
 
 def _unknown(tokens: np.ndarray, tokenizer: Tokenizer) -> str:
     """Which share of the text is not in the vocabulary, if it is one to speak of."""
-    share = np.mean(tokens[:SEEN] == tokenizer.unknown) if tokenizer.unknown is not None else 0
+    if isinstance(tokenizer, Bytes) or tokenizer.unknown is None:
+        return ""
+    share = np.mean(tokens[:SEEN] == tokenizer.unknown)
     return f"; {share:.0%} of them not in its vocabulary" if share > 0.01 else ""
 
 

@@ -25,7 +25,7 @@ class Bytes:
     A text's own zeros are two bytes, C0 80, which UTF-8 has nowhere else.
     """
 
-    name, size, end, unknown = "bytes", 256, 0, None
+    name, size, end = "bytes", 256, 0
     zero = b"\xc0\x80"
 
     def encode(self, texts: Iterable[str]) -> Iterable[np.ndarray]:

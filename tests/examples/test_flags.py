@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import adaptive_power, compare, moving, problems, quickstart, sweep, tuning
+from examples import adaptive_power, compare, moving, quickstart, sweep, tuning
 from examples.pretrain import logs, own_loop, runs, sample, train
 from examples.pretrain.config import Config
 from examples.pretrain.sharding import MeshShape
@@ -134,10 +134,10 @@ def test_the_atlas_is_printed(x64, capsys):
 
 
 @pytest.mark.hunt
-def test_optimizers_are_compared(tmp_path, text, x64, monkeypatch):
-    monkeypatch.setattr(problems, "CACHE", tmp_path / "cache")
+def test_optimizers_are_compared(tmp_path, text, x64):
     few = ("--steps", 2, "--batch-size", 2, "--seeds", 2, "--tune-seeds", 1, "--moves", 0)
-    start(compare.main, *few, "--data", text, "--out", tmp_path / "out", "--optimizers", "grams")
+    where = ("--data", text, "--out", tmp_path / "out", "--cache", tmp_path / "cache")
+    start(compare.main, *few, *where, "--optimizers", "grams")
 
 
 @pytest.mark.hunt
