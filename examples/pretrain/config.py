@@ -84,6 +84,8 @@ class RunConfig(Start):
     """Steps of linear warm-up from 0."""
     final_fraction: float
     """The last learning rate over the peak, for all schedules but constant."""
+    anneal: tuple[str, ...] = ()
+    """Hyper-parameters that rise and fall with the learning rate: tau, for STACEY in long runs."""
     steps: int
     """Optimizer steps in all."""
     batch_size: int
@@ -341,6 +343,7 @@ def read(out: Path, kind: type[Kind] = Config) -> Kind:
         sizes = {k: tuple(x) if isinstance(x, list) else x for k, x in fields.pop("shape").items()}
         shape = dataclasses.replace(default.shape, **sizes)
         mesh = MeshShape(**fields.pop("mesh"))
+        fields["anneal"] = tuple(fields.get("anneal", ()))
         found = dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
         found.check()
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -7,9 +7,11 @@ layers are stacked in one tensor, a norm's scale has two.
 import functools
 import inspect
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers
 
@@ -74,14 +76,36 @@ def make_optimizer(
     hyper: dict[str, float],
     clip: float,
     stacked: bool,
+    anneal: Sequence[str] = (),
+    peak: float = 1.0,
 ) -> optax.GradientTransformation:
-    """Clipping by the global norm (0: none), and then the optimizer."""
+    """Clipping by the global norm (0: none), and then the optimizer.
+
+    The hyper-parameters to anneal fall as the schedule does from its peak.
+    """
     entry = OPTIMIZERS[optimizer]
+    if unknown := [name for name in anneal if name not in hyper]:
+        raise UserError(
+            f"--anneal: {optimizer} has no {', '.join(unknown)}, only {', '.join(hyper)}"
+        )
     if entry.normalises and stacked:
         factory = entry.factory
         entry = entry._replace(factory=lambda *rate, **more: per_layer(factory(*rate, **more)))
+
+    def make(**annealed: float) -> optax.GradientTransformation:
+        numbers = {**hyper, **annealed}
+        return entry.make(schedule, weight_decay=weight_decay, clip=clip, **numbers)
+
     try:
-        return entry.make(schedule, weight_decay=weight_decay, clip=clip, **hyper)
+        if not anneal:
+            return make()
+        named = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in anneal]
+        setattr(make, "__signature__", inspect.Signature(named))  # noqa: B010 (pyright)
+        falling = {
+            name: lambda count, top=hyper[name]: top * schedule(count) / (peak or 1.0)
+            for name in anneal
+        }
+        return optax.inject_hyperparams(make, hyperparam_dtype=jnp.float32)(**falling)
     except (TypeError, ValueError) as error:
         raise UserError(f"--optimizer {optimizer}: {error}") from None
 

@@ -44,6 +44,7 @@ NANO_RATES = {
     "grams": 1e-2, "cautious_adam": 1e-2, "cautious_lion": 1e-3, "cautious_muon": 1e-2,
 }  # fmt: skip
 _COUPLED = {"adam", "sgd"}  # their L2 penalty is no multiple of the rate
+_TAU = "a constant tau turns runs of 2,000 steps and more back: give them --anneal tau"
 NANO = Setting(
     model="a model for CPUs",
     source="small enough for a CPU; rates from a coarse grid on the default text",

@@ -91,6 +91,8 @@ def make_parts(config: RunConfig, devices: Sequence[Any] | None = None) -> Parts
         hyper=config.hyper,
         clip=config.clip,
         stacked=config.shape.stacked,
+        anneal=config.anneal,
+        peak=config.learning_rate,
     )
     dtype = jnp.dtype(config.dtype)
     try:

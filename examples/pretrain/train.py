@@ -196,7 +196,10 @@ def describe(config: RunConfig, console: Console) -> None:
     count = counts.count(config.shape)
     active = f", {count.active:,} active a token" if count.active != count.total else ""
     console.print(f"{config.preset}: {count.total:,} parameters{active}")
-    hyper = ", ".join(f"{key} {value:g}" for key, value in config.hyper.items())
+    hyper = ", ".join(
+        f"{key} {value:g}{' (annealed)' * (key in config.anneal)}"
+        for key, value in config.hyper.items()
+    )
     console.print(
         f"{config.optimizer}: rate {config.learning_rate:g} ({config.schedule}), "
         f"decay {config.weight_decay:g}, {hyper}"

@@ -154,3 +154,28 @@ def test_bad_settings_are_refused_in_one_line():
             clip=0.0,
             stacked=False,
         )
+
+
+def test_annealed_hyper_parameters_fall_as_the_rate_does():
+    """STACEY's tau at half of the rate, and the plain optimizer at its top."""
+    params = {"w": jnp.array([1.0, -2.0])}
+    hyper = OPTIMIZERS["stacey"].hyper | {"tau": 0.5, "alpha": 0.5}
+    schedule = optax.piecewise_constant_schedule(0.2, {1: 0.5})
+
+    def updates(anneal, tau, schedule):
+        tx = make_optimizer(
+            "stacey", schedule, weight_decay=0.0, hyper=hyper | {"tau": tau}, clip=0.0,
+            stacked=False, anneal=anneal, peak=0.2,
+        )  # fmt: skip
+        state, taken = tx.init(params), []
+        for _ in range(2):
+            step, state = tx.update(params, state, params)
+            taken.append(step["w"])
+        return taken
+
+    falling = updates(("tau",), 0.5, schedule)
+    np.testing.assert_allclose(falling[0], updates((), 0.5, schedule)[0], rtol=1e-6)
+    np.testing.assert_allclose(falling[1], updates((), 0.25, schedule)[1], rtol=1e-6)
+    assert not np.allclose(falling[1], updates((), 0.5, schedule)[1], rtol=1e-3)
+    with pytest.raises(UserError, match=r"--anneal: stacey has no taw, only .*tau"):
+        updates(("taw",), 0.5, schedule)
