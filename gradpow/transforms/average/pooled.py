@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import map_with_names, require_transformation
+from gradpow.core import map_with_names, require_transformation, size
 
 __all__ = ["Blocks", "PooledState", "pooled"]
 
@@ -85,12 +85,17 @@ def pooled(
 
     def pool(tree: Any) -> Any:
         if over == "tree":
-            return sum(map(jnp.sum, jax.tree.leaves(tree))) / (optax.tree.size(tree) if mean else 1)
+            return sum(map(jnp.sum, jax.tree.leaves(tree))) / (size(tree) if mean else 1)
         return by_leaf(lambda axes, x: _pool(x, axes, mean), tree)
 
     def init(params):
-        # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
-        small = pool(params) if jax.tree.leaves(params) else jnp.zeros([])
+        leaves = jax.tree.leaves(params)
+        if not leaves:  # optax.tree.map_params asks so for what is a parameter's
+            small = jnp.zeros([])
+        elif any(isinstance(x, jax.ShapeDtypeStruct) for x in leaves):
+            small = jax.eval_shape(pool, params)
+        else:
+            small = pool(params)
         return PooledState(inner.init(optax.tree.zeros_like(small)))
 
     def update(updates, state, params=None, **extra_args):

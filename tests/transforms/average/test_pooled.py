@@ -1,19 +1,16 @@
-"""Pooling against loops; its state is as small as what is pooled, and sharded as what remains."""
+"""Pooling against loops; its state is as small as what is pooled, and is no parameter's."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from jax.sharding import NamedSharding
-from jax.sharding import PartitionSpec as P
 
 import gradpow
 from gradpow.core import Scalar
 from gradpow.transforms import Blocks, moment_scale, pooled
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types
-from tests.contract.sharded import make_mesh
 
 
 def by_tensor(b: Scalar, eps: Scalar) -> optax.GradientTransformation:
@@ -24,6 +21,7 @@ CASE = Case(by_tensor, {"b": 0.9, "eps": 0.1})
 CASES = {
     "pooled_columns": Case(
         lambda: moment_scale(pooled(optax.trace(1.0), lambda _, x: 0 if x.ndim else ())),
+        by_rows=True,
     ),
     "pooled_tree": Case(lambda: moment_scale(pooled(optax.trace(1.0), "tree", mean=True))),
 }
@@ -94,20 +92,3 @@ def test_no_state_is_taken_for_a_parameter_of_another_shape():
     marked = optax.tree.map_params(tx, lambda _: True, state)
     assert jax.tree.leaves(marked[0]) == [True, True]
     assert [leaf.shape for leaf in jax.tree.leaves(marked[1])] == [(), (1,), (1, 4)]
-
-
-@pytest.mark.parametrize("spec", [P("data"), P(None, "data"), P("data", "model")])
-def test_the_state_is_sharded_as_the_axes_that_remain(spec):
-    mesh = make_mesh()
-    params = jax.device_put(jnp.ones((8, 4)), NamedSharding(mesh, spec))
-    for over in (0, 1):
-        tx = gradpow.chain(moment_scale(pooled(optax.trace(1.0), over)), optax.scale(-1.0))
-        state = tx.init(params)
-        kept = [None if i == over else axis for i, axis in enumerate((*spec, None)[:2])]
-        (v,) = jax.tree.leaves(state)
-        wanted = NamedSharding(mesh, P(*kept))
-        assert v.sharding.is_equivalent_to(wanted, 2), (over, v.sharding)
-        updates, state = jax.jit(tx.update)(params, state)
-        assert updates.sharding.is_equivalent_to(params.sharding, 2)
-        (v,) = jax.tree.leaves(state)
-        assert v.sharding.is_equivalent_to(wanted, 2), (over, v.sharding)

@@ -2,14 +2,21 @@
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import gradpow
+from gradpow.core import Scalar
 from gradpow.transforms import running_max
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, at, in_both_types
 
-CASE = Case(running_max, {"growth": 0.9})
+
+def fading(growth: Scalar) -> optax.GradientTransformation:
+    return running_max(growth)  # whose schedules change what it keeps, as no rate does
+
+
+CASE = Case(fading, {"growth": 0.9})
 
 
 def loop(theta0, gradients, growth=1.0):

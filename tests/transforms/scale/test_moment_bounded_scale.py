@@ -24,7 +24,14 @@ def by_average(
     return moment_bounded_scale(optax.ema(b, debias=False), learning_rate, lower, upper, eps)
 
 
-CASE = Case(by_average, {"b": 0.9, "learning_rate": 1.0, "eps": 0.1})
+def in_wide_bounds(
+    b: Scalar, learning_rate: optax.ScalarOrSchedule, eps: Scalar
+) -> optax.GradientTransformation:
+    bounds = optax.constant_schedule(1e-3), optax.constant_schedule(1e3)
+    return moment_bounded_scale(optax.ema(b, debias=False), learning_rate, *bounds, eps)
+
+
+CASE = Case(in_wide_bounds, {"b": 0.9, "learning_rate": 1.0, "eps": 0.1})
 
 
 def loop(theta0, gradients, b, learning_rate, eps):

@@ -14,7 +14,7 @@ from tests.contract.identities import assert_same
 
 
 def by_average(
-    b: Scalar, order: Scalar, power: Scalar, eps: Scalar, eps_root: Scalar
+    b: Scalar, order: Scalar, power: Scalar | None, eps: Scalar, eps_root: Scalar
 ) -> optax.GradientTransformation:
     return moment_scale(optax.ema(b, debias=False), order, power, eps, eps_root)
 
