@@ -21,7 +21,7 @@ from gradpow.core.float32 import (
 )
 from gradpow.core.numbers import Scalar, is_static
 
-__all__ = ["abs_power", "power_mean", "signed_power"]
+__all__ = ["abs_power", "power_mean", "signed_power", "square_root"]
 
 
 def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
@@ -35,6 +35,25 @@ def abs_power(x: jax.Array, p: Scalar) -> jax.Array:
     if is_static(p) and p in (1, 2, 3):
         return signed_power(jnp.abs(x), p)
     return _abs_power(x, jnp.asarray(p, x.dtype))
+
+
+@jax.custom_jvp
+def square_root(x: jax.Array) -> jax.Array:
+    """The root of x >= 0, whose slope at 0 is 0 here: a moment that is 0 has no direction.
+
+    Examples:
+      >>> from gradpow.core import square_root
+      >>> print(square_root(4.0), jax.grad(square_root)(0.0))
+      2.0 0.0
+    """
+    return jnp.sqrt(x)
+
+
+@square_root.defjvp
+def _square_root_jvp(primals, tangents):
+    y = jnp.sqrt(primals[0])
+    slope = jnp.where(y > 0, 0.5 / jnp.where(y > 0, y, 1), 0)
+    return y, slope * tangents[0]
 
 
 def signed_power(x: jax.Array, p: Scalar) -> jax.Array:

@@ -56,5 +56,4 @@ def assert_exchanges_nothing_but_sums(case: Case, step: Any) -> None:
             assert all(a.dtype == "s32" and a.size <= 8 for a in found), shapes
             continue
         assert kind == "all-reduce"
-        by_rows = case.other.get("rows", False)  # then a number of each row
-        assert not re.search(r"\[\d+," if by_rows else r"\[\d", shapes), f"not a sum: {shapes}"
+        assert not re.search(r"\[\d+," if case.by_rows else r"\[\d", shapes), f"not a sum: {shapes}"

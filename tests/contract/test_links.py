@@ -76,7 +76,11 @@ def test_map_params_touches_exactly_the_leaves_shaped_like_parameters(name):
     params = {"matrix": jnp.ones((2, 3)), "vector": jnp.ones(5)}
     state = tx.init(params)
     touched = optax.tree.map_params(tx, lambda _: True, state, transform_non_params=lambda _: False)
-    assert touched == jax.tree.map(lambda x: x.shape in ((2, 3), (5,)), state)
+
+    def agrees(touched, part):  # of what is pooled a whole tree is one part
+        return all((x.shape in ((2, 3), (5,))) == touched for x in jax.tree.leaves(part))
+
+    assert all(jax.tree.leaves(jax.tree.map(agrees, touched, state)))
 
 
 class Pair(NamedTuple):
@@ -259,11 +263,14 @@ def test_a_missing_or_masked_gradient_is_named_with_its_remedy_by_who_needs_it(n
         return
     except ValueError as error:
         said = str(error)
-    assert said.startswith(f"{name} ")
+    reader = said.split()[0]
+    if LINKS[name].is_of_the_package:
+        assert reader == name
+    assert reader in LINKS
     assert "gradpow.chain" in said and "update(..., grad=grads)" in said
     mask = {"matrix": True, "vector": False, "scalar": True}
     tx = gradpow.chain(optax.masked(link, mask))
-    with pytest.raises(ValueError, match=rf"^{name} .*mask_compatible_extra_args=True"):
+    with pytest.raises(ValueError, match=rf"^{reader} .*mask_compatible_extra_args=True"):
         jax.eval_shape(tx.update, params, jax.eval_shape(tx.init, params), params)
 
 

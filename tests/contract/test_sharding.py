@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 import pytest
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 import gradpow
+from gradpow.transforms import moment_scale, pooled
 from tests.contract.cases import CASES, LINKS, METHODS, WRAPPERS, each, every_case
 from tests.contract.sharded import (
     AXIS_TYPES,
@@ -119,3 +121,20 @@ def test_the_search_for_collectives_finds_them():
     params, grads = (place(normal(SHAPES, seed), SPECS, mesh) for seed in (0, 1))
     clip = step_of(optax.clip_by_global_norm(1.0)).lower(params, grads, optax.EmptyState())
     assert COLLECTIVES.findall(clip.compile().as_text())
+
+
+@pytest.mark.parametrize("spec", [P("data"), P(None, "data"), P("data", "model")])
+def test_a_pooled_state_is_sharded_as_the_axes_that_remain(spec):
+    mesh = make_mesh()
+    params = jax.device_put(jnp.ones((8, 4)), NamedSharding(mesh, spec))
+    for over in (0, 1):
+        tx = gradpow.chain(moment_scale(pooled(optax.trace(1.0), over)), optax.scale(-1.0))
+        state = tx.init(params)
+        kept = [None if i == over else axis for i, axis in enumerate((*spec, None)[:2])]
+        (v,) = jax.tree.leaves(state)
+        wanted = NamedSharding(mesh, P(*kept))
+        assert v.sharding.is_equivalent_to(wanted, 2), (over, v.sharding)
+        updates, state = jax.jit(tx.update)(params, state)
+        assert updates.sharding.is_equivalent_to(params.sharding, 2)
+        (v,) = jax.tree.leaves(state)
+        assert v.sharding.is_equivalent_to(wanted, 2), (over, v.sharding)

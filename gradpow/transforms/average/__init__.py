@@ -1,4 +1,10 @@
 """Averages of the updates over time: m <- b m + (1 - b) u, and what of them is emitted."""
 
+from .additive_mean import *
+from .difference import *
 from .interpolated_momentum import *
+from .mixture import *
 from .nesterov_pmoment import *
+from .pooled import *
+from .running_max import *
+from .running_mean import *

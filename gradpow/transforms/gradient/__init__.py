@@ -1,3 +1,4 @@
 """What is done to the gradient before anything averages it: u <- f(g)."""
 
 from .sign_power import *
+from .with_view import *

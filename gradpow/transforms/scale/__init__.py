@@ -1,4 +1,7 @@
 """Positive factors of the update, of a coordinate or a tensor: u <- d u."""
 
+from .moment_bounded_scale import *
+from .moment_clip import *
+from .moment_scale import *
 from .p_norm_scale import *
 from .parameter_rms_scale import *

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, require_params
+from gradpow.core import Scalar, check, require_params, square_root
 
 __all__ = ["parameter_rms_scale"]
 
@@ -57,4 +57,4 @@ def _root_mean_square(x: jax.Array, axis: int | None) -> jax.Array:
     """0 for zeros and for an empty array, with a slope of 0 there."""
     size = float(x.size if axis is None else x.shape[axis])  # which int32 may not hold
     mean = jnp.sum(x * x, axis, keepdims=True) / max(size, 1.0)
-    return jnp.where(mean > 0, jnp.sqrt(jnp.where(mean > 0, mean, 1)), 0)
+    return square_root(mean)

@@ -14,7 +14,7 @@ LARGEST = 3e4  # of float16, which a product with a root mean square above 1 lea
 CASE = Case(parameter_rms_scale, {"min_scale": 0.8}, largest=LARGEST)
 CASES = {
     "parameter_rms_scale_rows": Case(
-        parameter_rms_scale, {"min_scale": 0.8}, {"rows": True}, largest=LARGEST
+        parameter_rms_scale, {"min_scale": 0.8}, {"rows": True}, LARGEST, by_rows=True
     )
 }
 
