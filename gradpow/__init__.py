@@ -8,6 +8,7 @@ from . import theory as theory
 from . import transforms as transforms
 from .catalog import *
 from .core import chain as chain
+from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
 from .methods.momentum import *

@@ -14,4 +14,5 @@ from .noise import *
 from .numbers import *
 from .powers import *
 from .rounding import *
+from .steps import *
 from .trees import *
