@@ -46,11 +46,10 @@ def adafom(
     check("finite and >= 0", eps=eps)
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
+    falling = product(learning_rate, lambda count: step_number(count) ** -0.5)
     return chain(
         optax.ema(b1, debias=False),
         moment_scale(running_mean(), eps=eps),
         decay_weights(weight_decay, mask),
-        optax.scale_by_learning_rate(
-            product(learning_rate, lambda count: step_number(count) ** -0.5)
-        ),
+        optax.scale_by_learning_rate(falling),
     )

@@ -61,11 +61,10 @@ def adamx(
     def growth(count: jax.Array) -> jax.Array:
         return (weight(count) / weight(jnp.maximum(count - 1, 0))) ** 2
 
+    falling = product(learning_rate, lambda count: step_number(count) ** -0.5)
     return chain(
         running_mean(weight),
         moment_scale(optax.chain(optax.ema(b2, debias=False), running_max(growth)), eps=eps),
         decay_weights(weight_decay, mask),
-        optax.scale_by_learning_rate(
-            product(learning_rate, lambda count: step_number(count) ** -0.5)
-        ),
+        optax.scale_by_learning_rate(falling),
     )

@@ -66,6 +66,9 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
 
 def test_it_goes_from_adam_to_momentum():
     """Before the bounds have closed eps is another: Adam's stands beside the corrected root."""
-    assert_same(gradpow.adabound(rate, gamma=1e-20, eps=1e-20), optax.adam(rate, eps=1e-20))
+    assert_same(
+        gradpow.adabound(rate, b2=0.75, gamma=1e-20, eps=1e-20),
+        optax.adam(rate, b2=0.75, eps=1e-20),
+    )
     momentum = optax.chain(optax.ema(0.9, debias=False), optax.sgd(0.1))
     assert_same(gradpow.adabound(rate, gamma=1e9), momentum)

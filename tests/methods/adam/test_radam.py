@@ -60,10 +60,10 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
 
 
 def test_pytorch_waits_until_rho_exceeds_5_as_optax_does():
-    assert_same(gradpow.radam(rate, b2=0.95, form="torch"), optax.radam(rate, b2=0.95))
-    assert_same(gradpow.radam(rate, b2=0.95), optax.radam(rate, b2=0.95, threshold=4.0001))
+    assert_same(gradpow.radam(rate, b2=0.875, form="torch"), optax.radam(rate, b2=0.875))
+    assert_same(gradpow.radam(rate, b2=0.875), optax.radam(rate, b2=0.875, threshold=4.0001))
     with pytest.raises(AssertionError):
-        assert_same(gradpow.radam(rate, b2=0.95), optax.radam(rate, b2=0.95))
+        assert_same(gradpow.radam(rate, b2=0.875), optax.radam(rate, b2=0.875))
 
 
 @pytest.mark.parametrize("b2", [0.0, 0.5, 0.9, 0.999, 0.9999])
