@@ -7,7 +7,13 @@ import jax.numpy as jnp
 import optax
 
 from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, step_number
-from gradpow.transforms import decay_weights
+from gradpow.transforms import (
+    decay_weights,
+    factored,
+    moment_scale,
+    parameter_rms_scale,
+    running_mean,
+)
 
 __all__ = ["adafactor"]
 
@@ -36,10 +42,10 @@ def adafactor(
       \theta_t = \theta_{t-1} - \rho_t \Bigl(\max(\epsilon_2, \mathrm{RMS}(\theta_{t-1}))
       \frac{u_t}{\max(1, \mathrm{RMS}(u_t) / d)} + \lambda \theta_{t-1}\Bigr)
 
-    Its links are optax's: :func:`optax.adafactor` factors only what is 128 or longer by default,
-    here every matrix is. Of more axes the two longest are factored. The survey's step has the rate
-    without the parameters' size, and its tau is -0.8. Gradients above 1e19, whose squares leave
-    float32, give NaN as in optax: clip them.
+    :func:`optax.adafactor` factors only what is 128 or longer by default, here every matrix is; of
+    more axes the two longest are. Its state is not sharded as the parameters are, and it gives NaN
+    where squares leave float32, which is 0 here. The survey's step has the rate without the
+    parameters' size, and its tau is -0.8.
 
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, but for no decay; rho, relative
@@ -63,15 +69,14 @@ def adafactor(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
 
-    def b2(count, exponent):  # optax's own is float32 in float64 too
-        return 1 - step_number(count) ** -exponent
+    def weight(count: jax.Array) -> jax.Array:
+        return step_number(count) ** -decay_rate
 
+    plus_eps = optax.stateless(lambda squares, _: jax.tree.map(lambda x: x + eps, squares))
     return chain(
-        optax.scale_by_factored_rms(
-            decay_rate=decay_rate, min_dim_size_to_factor=1, epsilon=eps, decay_rate_fn=b2
-        ),
+        moment_scale(optax.chain(plus_eps, factored(running_mean(weight)))),
         optax.clip_by_block_rms(clipping_threshold),
-        optax.scale_by_param_block_rms(min_scale),
+        parameter_rms_scale(min_scale=min_scale),
         decay_weights(weight_decay, mask),
         optax.scale_by_learning_rate(learning_rate),
     )

@@ -17,9 +17,10 @@ from tests.contract.exact import (
 )
 from tests.contract.identities import assert_same, rate
 
-NUMBERS = {"learning_rate": 1e-2, "b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.1}
-CASE = Case(gradpow.amsgrad, NUMBERS)
-CASES = {"amsgrad_paper": Case(gradpow.amsgrad, NUMBERS, {"form": "paper"})}
+CASE = Case(
+    gradpow.amsgrad,
+    {"learning_rate": 1e-2, "b1": 0.9, "b2": 0.99, "eps": 1e-8, "weight_decay": 0.1},
+)
 
 
 def torch_loop(theta0, gradients, learning_rate, b1, b2, eps=1e-8, weight_decay=0.0):

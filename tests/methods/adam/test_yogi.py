@@ -18,16 +18,17 @@ from tests.contract.exact import (
 )
 from tests.contract.identities import assert_same, rate
 
-NUMBERS = {
-    "learning_rate": 1e-2,
-    "b1": 0.9,
-    "b2": 0.99,
-    "eps": 1e-3,
-    "initial": 1e-2,
-    "weight_decay": 0.1,
-}
-CASE = Case(gradpow.yogi, NUMBERS)
-CASES = {"yogi_tensorflow": Case(gradpow.yogi, NUMBERS, {"form": "tensorflow"})}
+CASE = Case(
+    gradpow.yogi,
+    {
+        "learning_rate": 1e-2,
+        "b1": 0.9,
+        "b2": 0.99,
+        "eps": 1e-3,
+        "initial": 1e-2,
+        "weight_decay": 0.1,
+    },
+)
 
 
 def loop(theta0, gradients, learning_rate, b1, b2, eps=1e-3, initial=1e-6, weight_decay=0.0):
