@@ -15,4 +15,5 @@ from .numbers import *
 from .powers import *
 from .rounding import *
 from .split import *
+from .steps import *
 from .trees import *

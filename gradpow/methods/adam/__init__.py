@@ -3,5 +3,18 @@
 Members vary the statistics m and v, where eps stands, and how weights decay.
 """
 
+from .acclip import *
+from .adabelief import *
+from .adabound import *
+from .adafactor import *
+from .adafom import *
 from .adam import *
+from .adamax import *
 from .adamw import *
+from .adamx import *
+from .adax import *
+from .amsbound import *
+from .amsgrad import *
+from .padam import *
+from .radam import *
+from .yogi import *

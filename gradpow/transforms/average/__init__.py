@@ -2,6 +2,7 @@
 
 from .additive_mean import *
 from .difference import *
+from .factored import *
 from .interpolated_momentum import *
 from .mixture import *
 from .nesterov_pmoment import *

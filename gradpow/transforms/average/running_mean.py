@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gradpow.core import step_number
+
 __all__ = ["RunningMeanState", "running_mean"]
 
 
@@ -49,7 +51,7 @@ def running_mean(rate: optax.Schedule | None = None) -> optax.GradientTransforma
 
     def update(updates, state, params=None):
         del params
-        r = rate(state.count) if rate is not None else 1 / _real(state.count + 1)
+        r = rate(state.count) if rate is not None else 1 / step_number(state.count)
 
         def mean(y, x):
             # As a convex combination: y + r (x - y) is NaN where both have left float32.
@@ -59,7 +61,3 @@ def running_mean(rate: optax.Schedule | None = None) -> optax.GradientTransforma
         return mean, RunningMeanState(mean, optax.safe_increment(state.count))
 
     return optax.GradientTransformation(init, update)
-
-
-def _real(count: jax.Array) -> jax.Array:
-    return count.astype(jnp.result_type(float))

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, require_params, signed_power
+from gradpow.core import Scalar, check, check_choice, require_params, signed_power
 
 __all__ = ["LpMirrorStepState", "lp_mirror_step"]
 
@@ -56,8 +56,7 @@ def lp_mirror_step(
     """
     check("finite and >= 0", alpha=alpha)
     check("in [2, inf)", p=p)
-    if init not in ("params", "zeros"):
-        raise ValueError(f'init must be "params" or "zeros", not {init!r}: see the argument init.')
+    check_choice(("params", "zeros"), init=init)
 
     def init_fn(params):
         if init == "zeros":
