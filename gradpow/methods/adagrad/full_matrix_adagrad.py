@@ -28,9 +28,9 @@ def full_matrix_adagrad(
     g is a tensor as one column, so G has the square of its size: for small tensors. r = 1/2 with
     eps is Duchi et al.'s full matrix, with eps_root it is AdaReg's for
     :math:`\Phi(H) = \eta^2 \mathrm{tr}\, H^{-1}`; r = 1 is AdaReg's for
-    :math:`\Phi(H) = -\eta \log |H|`, the online Newton step without its projection. The survey prints both without eta and epsilon I, so that G is singular until as
-    many gradients as coordinates are in it; here what it does not know stands still. The default of
-    eps is ours, Duchi et al. name none.
+    :math:`\Phi(H) = -\eta \log |H|`, the online Newton step without its projection. The survey
+    prints both without eta and epsilon I, so that G is singular until as many gradients as
+    coordinates are in it; here what G does not know stands still. The default of eps is ours.
 
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, by default without decay.
