@@ -15,5 +15,6 @@ from .names import *
 from .noise import *
 from .numbers import *
 from .powers import *
+from .replicated import *
 from .rounding import *
 from .trees import *

@@ -90,7 +90,7 @@ def pooled(
 
     def init(params):
         # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
-        small = pool(params) if jax.tree.leaves(params) else jnp.zeros([])
+        small = pool(jax.tree.map(_array, params)) if jax.tree.leaves(params) else jnp.zeros([])
         return PooledState(inner.init(optax.tree.zeros_like(small)))
 
     def update(updates, state, params=None, **extra_args):
@@ -105,6 +105,10 @@ def pooled(
         return y, PooledState(new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _array(x: Any) -> Any:
+    return jnp.zeros_like(x) if isinstance(x, jax.ShapeDtypeStruct) else x
 
 
 def _pool(x: jax.Array, axes: Axes, mean: bool) -> jax.Array:

@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, matrix_function, require_grad, require_transformation
+from gradpow.core import (
+    Scalar,
+    check,
+    laid_out_as,
+    matrix_function,
+    replicated,
+    require_grad,
+    require_transformation,
+)
 
 __all__ = ["GramState", "gram_precondition"]
 
@@ -76,7 +84,8 @@ def gram_precondition(
         def precondition(u, a):
             finite = jnp.isfinite(a).all()
             p = matrix_function(_inverse, jnp.where(finite, a, 0), power, eps, eps_root)
-            return jnp.where(finite, (p @ _as_matrix(u, flat)).reshape(u.shape), 0 * u)
+            u_new = (p @ _as_matrix(u, flat)).reshape(u.shape)
+            return jnp.where(finite, laid_out_as(u, u_new), 0 * u)
 
         return jax.tree.map(precondition, updates, moments), GramState(new_state)
 
@@ -89,7 +98,7 @@ def _rows(x: Any, flat: bool) -> int:
 
 def _as_matrix(x: jax.Array, flat: bool) -> jax.Array:
     rows = _rows(x, flat)
-    return x.reshape(rows, x.size // max(rows, 1))
+    return replicated(x).reshape(rows, x.size // max(rows, 1))
 
 
 def _no_gram(rows: int, like: Any) -> jax.Array:

@@ -16,13 +16,14 @@ from gradpow.core import (
     require_params,
     square_root,
 )
-from gradpow.transforms.average.pooled import Axes, pooled
+from gradpow.transforms.average.pooled import Axes, PooledState, pooled
+from gradpow.transforms.average.running_mean import running_mean
 
 __all__ = ["AmosState", "amos_scale"]
 
 
 class AmosState(NamedTuple):
-    """State of :func:`amos_scale`: v, the average's; b, how far rates have decayed; count."""
+    """State of :func:`amos_scale`: v, without its bias; b, how far rates have decayed; count."""
 
     v: optax.OptState
     b: optax.Updates
@@ -73,20 +74,26 @@ def amos_scale(
     check_rate(learning_rate=learning_rate)
     check("in [0, 1)", b2=b2)
     rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
-    mean = pooled(optax.identity(), over, mean=True)
-    average = pooled(optax.ema(b2), over, mean=True)
 
-    def means(tree: Any) -> Any:
-        return mean.update(tree, mean.init(tree))[0]
+    def debiased(count):
+        t = jnp.asarray(count + 1, jnp.result_type(float))
+        return (1 - b2) / -jnp.expm1(t * jnp.log(b2))  # (1 - b2) / (1 - b2^t)
+
+    mean = pooled(optax.identity(), over, mean=True)
+    average = pooled(running_mean(debiased), over, mean=True)
 
     def init(params):
-        b = optax.tree.zeros_like(means(params))
-        return AmosState(average.init(params), b, jnp.zeros([], jnp.int32))
+        v = average.init(params)
+        b = optax.tree.zeros_like(v.inner.mean)  # of the same small shapes
+        return AmosState(v, b, jnp.zeros([], jnp.int32))
 
     def update(updates, state, params=None, **extra_args):
         del extra_args
         require_params("amos_scale", params)
+        if not jax.tree.leaves(updates):
+            return updates, state
         squares = jax.tree.map(jnp.square, updates)
+        square_means, _ = mean.update(squares, PooledState(optax.EmptyState()))
         v, new_v = average.update(squares, state.v)
         eta = jnp.asarray(rate(state.count), jnp.result_type(float))
 
@@ -101,7 +108,7 @@ def amos_scale(
             step = own * guarded_divide(u, square_root(v)) + gamma / 2 * theta
             return (step / (1 + square_root(own) * b / 4)).astype(u.dtype)
 
-        gamma = jax.tree.map(decay, state.b, means(squares), v)
+        gamma = jax.tree.map(decay, state.b, square_means, v)
         emitted = map_with_names(scaled, updates, params, state.b, v, gamma)
         b = jax.tree.map(lambda b, gamma: b + gamma * (1 + b), state.b, gamma)
         return emitted, AmosState(new_v, b, optax.safe_increment(state.count))

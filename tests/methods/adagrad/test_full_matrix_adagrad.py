@@ -1,4 +1,4 @@
-"""Full-matrix AdaGrad and the online Newton step against their loops, and AdaGrad in one dimension."""
+"""Full-matrix AdaGrad and the online Newton step against their loops, and in one dimension."""
 
 import jax
 import jax.numpy as jnp

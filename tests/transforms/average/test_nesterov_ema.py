@@ -1,5 +1,6 @@
 """Nesterov's average against its loop, and as the numerator of optax's NAdam."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -12,7 +13,7 @@ from tests.contract.identities import assert_same
 
 
 def warming(b: Scalar) -> optax.GradientTransformation:
-    return nesterov_ema(b, lambda count: b * (1 - 0.5**count / 2))
+    return nesterov_ema(b, lambda count: b * (1 - jnp.exp2(-jnp.asarray(count, float)) / 2))
 
 
 CASE = Case(warming, {"b": 0.9})
