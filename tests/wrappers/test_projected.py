@@ -17,7 +17,7 @@ from tests.contract.trees import gradients, parameters
 CASE = Case(
     gradpow.projected,
     other={
-        "base": optax.adam(1e-2),
+        "base": optax.sgd(1e-2, momentum=0.9),
         "projection": functools.partial(projections.projection_linf_ball, scale=3.0),
     },
 )

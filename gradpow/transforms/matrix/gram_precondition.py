@@ -74,10 +74,15 @@ def gram_precondition(
     moment = require_transformation("gram_precondition's moment", moment)
 
     def init(params):
+        # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
+        if not jax.tree.leaves(params):
+            return GramState(moment.init(jnp.zeros([])))
         return GramState(moment.init(jax.tree.map(lambda x: _no_gram(_rows(x, flat), x), params)))
 
     def update(updates, state, params=None, *, grad=None, **extra_args):
         require_grad("gram_precondition", grad, updates)
+        if not jax.tree.leaves(updates):
+            return updates, state
         grams = jax.tree.map(lambda g: _gram(_as_matrix(g, flat)), grad)
         moments, new_state = moment.update(grams, state.moment, params, **extra_args)
 
