@@ -9,6 +9,7 @@ from . import transforms as transforms
 from .catalog import *
 from .core import chain as chain
 from .core import describe_split as describe_split
+from .core import eval_params as eval_params
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *

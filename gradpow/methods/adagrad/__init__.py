@@ -1,9 +1,11 @@
 """AdaGrad: theta <- theta - eta g / (v^{1/2} + eps), v the sum of g^2.
 
-Members vary how v forgets, the power in the place of the root, and what scales the step.
+Members vary how v forgets, over which coordinates it is summed, the power in the place of the root,
+what scales the step, and whether the whole matrix sum g g' is kept.
 """
 
 from .adadelta import *
 from .adagrad import *
+from .full_matrix_adagrad import *
 from .online_newton_step import *
 from .rmsprop import *

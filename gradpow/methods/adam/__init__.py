@@ -9,12 +9,17 @@ from .adabound import *
 from .adafactor import *
 from .adafom import *
 from .adam import *
+from .adam_plus import *
 from .adamax import *
 from .adamw import *
 from .adamx import *
+from .adan import *
 from .adax import *
+from .ademamix import *
+from .amos import *
 from .amsbound import *
 from .amsgrad import *
+from .nadam import *
 from .padam import *
 from .radam import *
 from .yogi import *

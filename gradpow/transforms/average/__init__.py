@@ -5,6 +5,7 @@ from .difference import *
 from .factored import *
 from .interpolated_momentum import *
 from .mixture import *
+from .nesterov_ema import *
 from .nesterov_pmoment import *
 from .pooled import *
 from .running_max import *

@@ -112,6 +112,10 @@ def pooled(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def _array(x: Any) -> Any:
+    return jnp.zeros_like(x) if isinstance(x, jax.ShapeDtypeStruct) else x
+
+
 def _pool(x: jax.Array, axes: Axes, mean: bool) -> jax.Array:
     if isinstance(axes, Blocks):
         axis = range(x.ndim)[axes.axis]
