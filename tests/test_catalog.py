@@ -15,12 +15,12 @@ from pybtex.database import parse_file
 import gradpow
 from gradpow import cards, catalog, methods, transforms, wrappers
 from gradpow.__main__ import main
-from tests.contract import measured
+from tests.contract import measured, sources
 from tests.contract.cases import METHODS, WRAPPERS, each
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gradpow"
-SHIPPED = json.loads(measured.SHIPPED.read_text())
+SHIPPED = json.loads(sources.SHIPPED.read_text())
 LABELS = {entry.fields["label"] for entry in parse_file(ROOT / "references.bib").entries.values()}
 PLACES = ("transforms", "wrappers", "methods")
 FILES = [
@@ -46,7 +46,7 @@ def test_what_ships_is_what_is_measured(name):
 
 def test_what_ships_has_every_method_no_other_and_every_source():
     assert set(SHIPPED["methods"]) == {*METHODS, *WRAPPERS} == {e.name for e in gradpow.atlas()}
-    assert SHIPPED["sources"] == measured.sources()
+    assert SHIPPED["sources"] == sources.sources()
 
 
 # Files

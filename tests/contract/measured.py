@@ -5,24 +5,23 @@ Everything is measured of a method as it is made by default, on the trees below.
 
 import inspect
 import itertools
-import json
-from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from pybtex.database import parse_file
 
-import gradpow
+from tests.contract.sources import ship, sources
+
+if __name__ == "__main__":
+    ship(sources=sources())  # first, since gradpow reads them as it is imported
+
 from gradpow.core import state_bytes
 from tests.contract.case import Case
 from tests.contract.cases import METHODS, WRAPPERS
 from tests.contract.trees import gradients, normal, quick_jit
 
-ROOT = Path(__file__).parents[2]
-SHIPPED = ROOT / "gradpow/catalog.json"
 Tx = optax.GradientTransformationExtraArgs
 
 KEPT = {"matrix": (256, 512), "bias": (512,)}  # where bytes are counted
@@ -112,22 +111,10 @@ def methods() -> dict[str, Any]:
     return measured
 
 
-def sources() -> dict[str, Any]:
-    """Title and link of each paper by its label, without TeX's braces."""
-    entries = parse_file(ROOT / "references.bib").entries.values()
-    return {
-        entry.fields["label"]: {
-            "title": entry.fields["title"].replace("{", "").replace("}", ""),
-            "link": entry.fields["url"],
-        }
-        for entry in entries
-    }
-
-
 def main() -> None:
-    shipped = {"methods": methods(), "sources": sources()}
-    SHIPPED.write_text(json.dumps(shipped, indent=1) + "\n")
-    print(gradpow.atlas())
+    found = methods()
+    ship(methods=found)
+    print(f"measured {len(found)} methods and wrappers; to see them: python -m gradpow")
 
 
 if __name__ == "__main__":
