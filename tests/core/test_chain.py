@@ -225,7 +225,11 @@ def test_integers_and_float0_are_refused_and_left_alone_by_the_mask_that_is_name
         np.testing.assert_array_equal(updates["n"], params["n"])
 
 
-@pytest.mark.parametrize("leaf", [True, np.array([True]), 3, "adamw", jax.nn.relu], ids=repr)
+@pytest.mark.parametrize(
+    "leaf",
+    [True, np.array([True]), 3, "adamw", jax.nn.relu],
+    ids=["flag", "array", "int", "str", "function"],
+)
 def test_what_is_no_real_number_is_refused_by_its_path(leaf):
     with pytest.raises(ValueError, match=r"not .* at deep/0.*optax\.masked"):
         gradpow.s3(1.0).init({"w": jnp.ones(2), "deep": [leaf]})
