@@ -318,4 +318,4 @@ def _cached(texts: list[str], tokenizer: Tokenizer, key: str, cache: Path | None
         write_array(path, tokens)
     except OSError as error:
         raise UserError(f"cannot write to {cache}: {error.strerror}; give --cache") from None
-    return tokens
+    return np.load(path, mmap_mode="r")

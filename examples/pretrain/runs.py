@@ -132,6 +132,11 @@ def check_free(config: RunConfig) -> None:
             f"{config.out} holds a run: go on with {command(config, '--resume')}, or give another "
             "--out"
         )
+    if not config.resumes and any(config.out.glob("checkpoints/[0-9]*")):
+        raise UserError(
+            f"{config.out} holds the checkpoints of a run that has lost its config.json: give "
+            "another --out"
+        )
 
 
 @contextlib.contextmanager

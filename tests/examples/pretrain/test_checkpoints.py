@@ -158,6 +158,16 @@ def test_no_flipped_byte_anywhere_in_a_checkpoint_restores_another_state(tmp_pat
     assert any("checksum of leaf" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize("content", [b"", b"\0" * 20, b"<html>", b"null", b"[]", b'"1.0"', b"\xff"])
+def test_a_loss_that_cannot_be_read_names_its_checkpoint(tmp_path, content):
+    opened = Checkpoints(tmp_path / "checkpoints")
+    save(opened, {3: 1.0})
+    opened.close()
+    (tmp_path / "checkpoints" / "3" / "metrics" / "metrics").write_bytes(content)
+    with pytest.raises(DamagedCheckpoint, match=r"checkpoint 3 in .* is damaged \(its loss"):
+        Checkpoints(tmp_path / "checkpoints")
+
+
 def damage(folder: Path):
     """Changes every file of arrays."""
     for file in folder.joinpath("state").rglob("d/*"):

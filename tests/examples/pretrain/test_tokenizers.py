@@ -90,6 +90,7 @@ def test_damaged_tokens_are_made_anew(text, tmp_path, capsys, damage):
     (file,) = (tmp_path / "cache").iterdir()
     good = file.read_bytes()
     assert file.stat().st_mode & 0o777 == text.stat().st_mode & 0o777  # others may read it, too
+    file.unlink()  # the first still reads the old one
     file.write_bytes(damage(good))
     again = load(text, **options)
     assert capsys.readouterr().err == f"{file} is damaged: it is made anew\n"

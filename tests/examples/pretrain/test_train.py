@@ -184,6 +184,14 @@ def test_nothing_of_a_run_is_overwritten(finished, text, capsys):
     assert contents(finished) == before
 
 
+def test_checkpoints_without_their_configuration_are_not_trained_over(tmp_path, text, capsys):
+    (tmp_path / "run" / "checkpoints" / "20").mkdir(parents=True)
+    assert start(arguments(tmp_path / "run", text)) == 2
+    message = capsys.readouterr().err
+    assert "has lost its config.json: give another --out" in message and message.count("\n") == 1
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["checkpoints"]
+
+
 @pytest.mark.parametrize(
     "more, clue",
     [
