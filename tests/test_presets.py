@@ -203,7 +203,7 @@ def test_changes_are_those_of_dataclasses_replace_and_hyper_keeps_the_rest():
     "error, clues, call",
     [
         (ValueError, ["llama-66m", "vit-b16", "'llama'"], lambda: presets.get("llama", "adamw")),
-        (ValueError, ["'adan'", "adam, adamw"], lambda: presets.get("llama-66m", "adan")),
+        (ValueError, ["'tigre'", "nearest is tiger"], lambda: presets.get("llama-66m", "tigre")),
         (TypeError, ["no rate", "learning_rate"], lambda: presets.get("vae", "grams", rate=1.0)),
         (
             ValueError,

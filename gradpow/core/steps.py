@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from gradpow.core.numbers import Scalar
 
 __all__ = ["filled", "step_number"]
 
 
-def step_number(count: jax.Array) -> jax.Array:
+def step_number(count: ArrayLike) -> jax.Array:
     """t = 1, 2, ... of the papers as a real number, of the count of a schedule, which starts at 0.
 
     Examples:
@@ -21,7 +22,7 @@ def step_number(count: jax.Array) -> jax.Array:
     return jnp.asarray(count, jnp.result_type(float)) + 1
 
 
-def filled(b: Scalar, count: jax.Array) -> jax.Array:
+def filled(b: Scalar, count: ArrayLike) -> jax.Array:
     """``1 - b^t``, by which bias corrections divide, to the last bits for b near 1.
 
     Examples:

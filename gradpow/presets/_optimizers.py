@@ -152,7 +152,7 @@ def _takes(factory: Factory, name: str) -> bool:
 
 def _numbers(factory: Factory) -> dict[str, float]:
     """A factory's hyper-parameters with their defaults, but for those that a partial has set."""
-    known = _GUARDS | {"weight_decay"} | getattr(factory, "keywords", {}).keys()
+    known = _GUARDS | {"learning_rate", "weight_decay"} | getattr(factory, "keywords", {}).keys()
     return {
         name: parameter.default
         for name, parameter in inspect.signature(factory).parameters.items()

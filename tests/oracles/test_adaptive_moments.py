@@ -7,6 +7,9 @@ import gradpow
 from tests.contract.exact import assert_steps_of_loop, rate
 from tests.contract.oracles import oracle, rounding, torch_steps
 
+# The older packages call PyTorch as it was then.
+pytestmark = pytest.mark.filterwarnings("ignore:This overload of add:UserWarning")
+
 
 def optimizer(package, name):
     module = oracle(package)

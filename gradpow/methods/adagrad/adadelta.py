@@ -28,8 +28,8 @@ def adadelta(
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> tx = gradpow.adadelta(eps=1e-2)
-      >>> tx.update(jnp.array([3.0, -3.0]), tx.init(jnp.zeros(2)))[0].round(3)
-      Array([-0.442,  0.442], dtype=float32)
+      >>> tx.update(jnp.array([3.0, -3.0]), tx.init(jnp.zeros(2)))[0].round(2)
+      Array([-0.44,  0.44], dtype=float32)
 
     References:
       Zeiler (2012), Algorithm 1.

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import optax
+from jax.typing import ArrayLike
 
 from gradpow.core import (
     Scalar,
@@ -82,7 +83,7 @@ def closing_bounds(
 ) -> tuple[optax.Schedule, optax.Schedule]:
     """The lower and the upper bound of the rates, schedules that meet at the final rate."""
 
-    def ratio(count: jax.Array) -> jax.Array:
+    def ratio(count: ArrayLike) -> jax.Array:
         t = step_number(count)
         return gamma * t / (gamma * t + 1)
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, step_number
 from gradpow.transforms import (
@@ -18,7 +19,7 @@ from gradpow.transforms import (
 __all__ = ["adafactor"]
 
 
-def relative_rate(count: jax.Array) -> jax.Array:
+def relative_rate(count: ArrayLike) -> jax.Array:
     """min(0.01, t^(-1/2)), the paper's rate."""
     return jnp.minimum(1e-2, step_number(count) ** -0.5)
 
@@ -69,7 +70,7 @@ def adafactor(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
 
-    def weight(count: jax.Array) -> jax.Array:
+    def weight(count: ArrayLike) -> jax.Array:
         return step_number(count) ** -decay_rate
 
     plus_eps = optax.stateless(lambda squares, _: jax.tree.map(lambda x: x + eps, squares))

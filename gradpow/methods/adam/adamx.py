@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, product, step_number
 from gradpow.transforms import decay_weights, moment_scale, running_max, running_mean
@@ -55,15 +56,16 @@ def adamx(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
 
-    def weight(count: jax.Array) -> jax.Array:
-        return 1 - b1 * b1_decay ** (step_number(count) - 1)
+    def weight(t: jax.Array) -> jax.Array:
+        return 1 - b1 * b1_decay ** (t - 1)
 
-    def growth(count: jax.Array) -> jax.Array:
-        return (weight(count) / weight(jnp.maximum(count - 1, 0))) ** 2
+    def growth(count: ArrayLike) -> jax.Array:
+        t = step_number(count)
+        return (weight(t) / weight(jnp.maximum(t - 1, 1))) ** 2
 
     falling = product(learning_rate, lambda count: step_number(count) ** -0.5)
     return chain(
-        running_mean(weight),
+        running_mean(lambda count: weight(step_number(count))),
         moment_scale(optax.chain(optax.ema(b2, debias=False), running_max(growth)), eps=eps),
         decay_weights(weight_decay, mask),
         optax.scale_by_learning_rate(falling),

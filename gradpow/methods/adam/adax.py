@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, step_number
 from gradpow.transforms import decay_weights, moment_scale, running_mean
@@ -55,7 +56,7 @@ def adax(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
 
-    def rate(count: jax.Array) -> jax.Array:
+    def rate(count: ArrayLike) -> jax.Array:
         # (1 + b2)^-t, which vanishes in the end where (1 + b2)^t would be infinite.
         exponent = -step_number(count) * jnp.log1p(b2)
         return b2 * jnp.exp(exponent) / -jnp.expm1(exponent)

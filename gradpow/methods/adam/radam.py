@@ -5,6 +5,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 
 from gradpow.core import (
     Scalar,
@@ -79,7 +80,7 @@ def _weights(b2: Scalar, threshold: float) -> tuple[optax.Schedule, optax.Schedu
     """r_t where rho_t exceeds the threshold, and 1 where not; else 0."""
     longest = 2 / (1 - b2) - 1
 
-    def rectified(count: jax.Array) -> jax.Array:
+    def rectified(count: ArrayLike) -> jax.Array:
         rho = averaged(b2, count)
         enough = rho > threshold
         rho = jnp.where(enough, rho, 5.0)
@@ -87,13 +88,13 @@ def _weights(b2: Scalar, threshold: float) -> tuple[optax.Schedule, optax.Schedu
         largest = jnp.where(enough, (longest - 4) * (longest - 2) / longest, 1.0)
         return jnp.where(enough, jnp.sqrt(variance / largest), 0.0)
 
-    def plain(count: jax.Array) -> jax.Array:
+    def plain(count: ArrayLike) -> jax.Array:
         return jnp.where(averaged(b2, count) > threshold, 0.0, 1.0)
 
     return rectified, plain
 
 
-def averaged(b: Scalar, count: jax.Array) -> jax.Array:
+def averaged(b: Scalar, count: ArrayLike) -> jax.Array:
     """rho_t, the length of the simple average that an exponential one is worth.
 
     As 1 + t h(tL) - h(L) with h(x) = 2/x - 2/(e^x - 1), L = -log b: its own two terms cancel.
