@@ -170,6 +170,17 @@ def _table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def members(*families: str) -> str:
+    """A row for each method of the families: what it is in a line, and its papers."""
+    rows = []
+    for entry in (entry for family in families for entry in gradpow.find(family=family)):
+        says = (inspect.getdoc(entry.factory) or "").partition("\n\n")[0].replace("\n", " ")
+        says = re.sub(r":\w+:`([^`]+)`", r"`\1`", says)
+        papers = "; ".join(f"[{source.label}]({source.link})" for source in entry.sources)
+        rows.append([f"`{entry.name}`", says.partition(": ")[2] or says, papers])
+    return _table(["method", "what it varies", "papers"], rows)
+
+
 def families() -> str:
     """README's: a row for each family, whose docstring opens with its title."""
     rows = []
