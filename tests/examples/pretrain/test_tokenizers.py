@@ -74,16 +74,16 @@ def test_subwords_shorten_the_text_and_their_tokens_are_cached(text, tmp_path):
     assert subwords < bytes_ / 2
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda x: b"",
-        lambda x: x[:-9],
-        lambda x: x[:90] + b"\0" * len(x[90:]),
-        lambda x: x[:-20] + b"\1" + x[-19:],
-        lambda x: b"<html>",
-    ],
-)
+DAMAGE = {
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[:-9],
+    "zeroed": lambda content: content[:90] + bytes(len(content) - 90),
+    "another token": lambda content: content[:-20] + b"\1" + content[-19:],
+    "a proxy's": lambda content: b"<html>",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_damaged_tokens_are_made_anew(text, tmp_path, capsys, damage):
     options = {"tokenizer": "bpe", "vocab": 400, "cache": tmp_path / "cache"}
     first = load(text, **options)
