@@ -8,6 +8,8 @@ from . import theory as theory
 from . import transforms as transforms
 from .catalog import *
 from .core import chain as chain
+from .core import eval_params as eval_params
+from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
 from .methods.momentum import *

@@ -194,7 +194,7 @@ def _named(name: str) -> Entry:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"\W|_", "", name.lower())
+    return re.sub(r"[^\w+]|_", "", name.lower())  # a plus distinguishes Adam+ from Adam
 
 
 def _known(what: str, given: Collection[str], known: Collection[str]) -> None:

@@ -1,10 +1,12 @@
 """Schedules that optax has not, and the rule that carries a decay to another rate."""
 
+import jax
+import jax.numpy as jnp
 import optax
 
 from gradpow.core import Scalar, check
 
-__all__ = ["matched_weight_decay", "warmup_stable_decay"]
+__all__ = ["ademamix_alpha", "ademamix_b3", "matched_weight_decay", "warmup_stable_decay"]
 
 
 def warmup_stable_decay(
@@ -71,6 +73,73 @@ def warmup_stable_decay(
         ],
         boundaries=[warmup_steps, decay_start],
     )
+
+
+def ademamix_alpha(alpha: Scalar, steps: Scalar) -> optax.Schedule:
+    r"""The warm-up of AdEMAMix's weight of the slow average: linear, then constant.
+
+    .. math::
+      \alpha_t = \alpha \min(t / T, 1), \qquad t = 1, 2, \dots
+
+    Args:
+      alpha: the weight at the end, >= 0.
+      steps: T, >= 1; in the paper the length of the training.
+
+    Returns:
+      A schedule: a function from the count, which is 0 at t = 1, to the weight.
+
+    Examples:
+      >>> from gradpow.schedules import ademamix_alpha
+      >>> [float(ademamix_alpha(5.0, steps=10)(count)) for count in (0, 4, 9, 50)]
+      [0.5, 2.5, 5.0, 5.0]
+
+    References:
+      Pagliardini et al. (2024), Section 3.
+    """
+    check("finite and >= 0", alpha=alpha)
+    check("finite and >= 1", steps=steps)
+    return lambda count: alpha * _done(count, steps)
+
+
+def ademamix_b3(b1: Scalar, b3: Scalar, steps: Scalar) -> optax.Schedule:
+    r"""The warm-up of AdEMAMix's slow average: its time constant grows linearly.
+
+    .. math::
+      \frac{1}{\ln \beta_{3,t}} = \frac{1 - a_t}{\ln \beta_1} + \frac{a_t}{\ln \beta_3}, \qquad
+      a_t = \min(t / T, 1), \quad t = 1, 2, \dots
+
+    That is the paper's interpolation of half-lives, without the 1e-8 that the authors' code adds
+    in its logarithms.
+
+    Args:
+      b1: where it starts, the weight of the past in the fast average, in [0, 1).
+      b3: where it ends, in [0, 1).
+      steps: T, >= 1; in the paper the length of the training.
+
+    Returns:
+      A schedule: a function from the count, which is 0 at t = 1, to b3.
+
+    Examples:
+      >>> from gradpow.schedules import ademamix_b3
+      >>> [round(float(ademamix_b3(0.9, 0.9999, 100)(count)), 4) for count in (0, 49, 99)]
+      [0.9909, 0.9998, 0.9999]
+
+    References:
+      Pagliardini et al. (2024), Section 3.
+    """
+    check("in [0, 1)", b1=b1, b3=b3)
+    check("finite and >= 1", steps=steps)
+
+    def schedule(count: jax.typing.ArrayLike) -> jax.Array:
+        a = _done(count, steps)
+        return jnp.exp(1 / ((1 - a) / jnp.log(b1) + a / jnp.log(b3)))
+
+    return schedule
+
+
+def _done(count: jax.typing.ArrayLike, steps: Scalar) -> jax.Array:
+    """The share of the steps that is done after this one."""
+    return jnp.minimum((jnp.asarray(count, float) + 1) / steps, 1)
 
 
 def matched_weight_decay(adam_lr: Scalar, adam_weight_decay: Scalar, lr: Scalar) -> Scalar:

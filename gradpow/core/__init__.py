@@ -6,12 +6,15 @@ No paper's name stands inside. Nothing here imports from the rest of gradpow.
 from .axes import *
 from .chain import *
 from .counting import *
+from .evaluation import *
 from .extra_arguments import *
 from .float32 import *
+from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
 from .numbers import *
 from .powers import *
+from .replicated import *
 from .rounding import *
 from .trees import *

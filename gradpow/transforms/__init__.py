@@ -10,5 +10,7 @@ if __name__ != "gradpow.transforms":
 from .average import *
 from .direction import *
 from .gradient import *
+from .iterate import *
+from .matrix import *
 from .scale import *
 from .step import *

@@ -4,3 +4,4 @@ from .blockwise_learning_rate import *
 from .cautious import *
 from .gradpower import *
 from .low_precision_state import *
+from .projected import *

@@ -67,7 +67,8 @@ def test_a_sharded_update_equals_the_unsharded_one_without_needless_collectives(
         with jax.set_mesh(mesh):
             params = place(normal(SHAPES, 0), SPECS, mesh)
             state = tx.init(params)
-            assert_sharded_as_params(state, params, SPECS, mesh)
+            if case.sharded is None:
+                assert_sharded_as_params(state, params, SPECS, mesh)
             step = step_of(tx).lower(params, place(gradients[0], SPECS, mesh), state).compile()
             for grads in gradients:
                 params, state = step(params, place(grads, SPECS, mesh), state)
@@ -107,7 +108,11 @@ def test_a_jitted_init_loses_the_sharding_with_automatic_axes_as_optax_s_does(na
     assert all(leaf.sharding.is_fully_replicated for leaf, _ in found)
 
 
-@each([*LINKS, *WRAPPERS], [name for name in METHODS if name not in NOT_EXPLICIT])
+# A Gram matrix may have a parameter's shape, but is not laid out as one.
+@each(
+    [name for name in [*LINKS, *WRAPPERS] if not name.startswith("gram_precondition")],
+    [name for name in METHODS if name not in {*NOT_EXPLICIT, "full_matrix_adagrad"}],
+)
 def test_a_jitted_init_keeps_the_sharding_with_explicit_axes(name):
     tx, mesh = CASES[name].in_chain(), make_mesh("explicit")
     with jax.set_mesh(mesh):

@@ -1,5 +1,6 @@
 """What people hand to the wrong place is named where they made it, with the remedy."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -11,13 +12,23 @@ import pytest
 import gradpow
 from gradpow import metrics, presets
 from gradpow.transforms import linear_coupling, sign_power
+from tests.contract.case import Case
 from tests.contract.cases import WRAPPERS
+
+
+def _wrapped(case: Case) -> set[str]:
+    return {"base", "inner"} & set(inspect.signature(case.factory).parameters)
+
+
+def _with_base(case: Case, base: Any) -> Any:
+    return case.make(**dict.fromkeys(_wrapped(case), base))
+
 
 UNCALLED: dict[str, Callable[[Any], Any]] = {
     **{
-        name: case.factory
+        name: functools.partial(_with_base, case)
         for name, case in WRAPPERS.items()
-        if {"base", "inner"} & set(inspect.signature(case.factory).parameters)
+        if _wrapped(case)
     },
     "monitored": lambda f: metrics.monitored(f, {}),
     "linear_coupling": lambda f: linear_coupling(f, optax.scale(1.0), 0.5),

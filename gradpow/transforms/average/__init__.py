@@ -4,6 +4,7 @@ from .additive_mean import *
 from .difference import *
 from .interpolated_momentum import *
 from .mixture import *
+from .nesterov_ema import *
 from .nesterov_pmoment import *
 from .pooled import *
 from .running_max import *

@@ -1,5 +1,6 @@
 """Positive factors of the update, of a coordinate or a tensor: u <- d u."""
 
+from .amos_scale import *
 from .moment_bounded_scale import *
 from .moment_clip import *
 from .moment_scale import *

@@ -1,0 +1,3 @@
+"""Linear maps of a tensor, made of its gradients: u <- P u with a matrix P."""
+
+from .gram_precondition import *
