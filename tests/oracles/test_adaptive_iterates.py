@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import gradpow
 from gradpow import schedules
@@ -10,6 +11,15 @@ from tests.contract.exact import assert_steps_of_loop, decay, rate
 from tests.contract.oracles import oracle, rounding, torch_steps
 
 RATES = {"learning_rate": rate}
+
+
+@pytest.fixture
+def doubles():
+    """PyTorch keeps scalars such as the product of mu in its default type."""
+    torch = oracle("torch")
+    torch.set_default_dtype(torch.float64)
+    yield torch
+    torch.set_default_dtype(torch.float32)
 
 
 def assert_same_as(make, factory, **numbers):
@@ -38,32 +48,29 @@ def test_nag_at_a_constant_rate():
     )
 
 
-def test_averaged_sgd_and_its_mean():
-    """PyTorch's ASGD without its decays; its mean leaves out the first iterate."""
-    torch = oracle("torch")
-    theta = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
-    asgd = torch.optim.ASGD([theta], lr=0.125, lambd=0.0, t0=0.0)
+def test_averaged_sgd_and_its_mean(doubles):
+    """PyTorch's ASGD without its decays; its mean is x_1 first, then that of x_2, ..., x_t."""
+    theta = doubles.nn.Parameter(doubles.tensor([1.0, -2.0]))
+    asgd = doubles.optim.ASGD([theta], lr=0.125, lambd=0.0, t0=0.0)
     with jax.enable_x64(True):
         params = jnp.array([1.0, -2.0])
-        tx = gradpow.averaged_sgd(0.125)
+        tx, iterates = gradpow.averaged_sgd(0.125), [params]
         state = tx.init(params)
-        for t, g in enumerate(np.random.default_rng(0).standard_normal((20, 2))):
-            theta.grad = torch.tensor(g)
+        for t, g in enumerate(np.random.default_rng(0).standard_normal((20, 2)), start=1):
+            theta.grad = doubles.tensor(g)
             asgd.step()
             updates, state = tx.update(jnp.asarray(g), state, params)
             params = params + updates
+            iterates.append(params)
             np.testing.assert_allclose(params, theta.detach(), rtol=1e-14)
-            total = (t + 1) * gradpow.eval_params(state, params) - np.array([1.0, -2.0]) + params
-            kept = asgd.state[theta]["ax"].numpy()
-            if t > 0:  # ax_1 is x_1; later ax_t is the mean of x_2, ..., x_t
-                first = first_iterate
-                np.testing.assert_allclose(kept, (total - first) / t, rtol=1e-12)
-            else:
-                first_iterate = np.asarray(params)
+            if t > 1:
+                ours = t * gradpow.eval_params(state, params)  # x_0 + ... + x_{t-1}
+                theirs = (ours - iterates[0] - iterates[1] + params) / (t - 1)
+                np.testing.assert_allclose(asgd.state[theta]["ax"], theirs, rtol=1e-12)
 
 
-def test_nadam_with_psi():
-    nadam = oracle("torch").optim.NAdam
+def test_nadam_with_psi(doubles):
+    nadam = doubles.optim.NAdam
     assert_same_as(
         lambda x: nadam(
             x, betas=(0.8, 0.95), eps=1e-3, momentum_decay=0.004, decoupled_weight_decay=True

@@ -29,8 +29,7 @@ def full_matrix_adagrad(
     eps is Duchi et al.'s full matrix, with eps_root it is AdaReg's for
     :math:`\Phi(H) = \eta^2 \mathrm{tr}\, H^{-1}`; r = 1 is AdaReg's for
     :math:`\Phi(H) = -\eta \log |H|`, the online Newton step without its projection. The survey
-    prints both without eta and epsilon I, so that G is singular until as many gradients as
-    coordinates are in it; here what G does not know stands still. The default of eps is ours.
+    prints both without eta and epsilon I, with a singular G. The default of eps is ours.
 
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, by default without decay.

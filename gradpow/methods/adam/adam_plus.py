@@ -45,7 +45,7 @@ def adam_plus(
     check("finite and >= 0", a=a)
     check_rate(learning_rate=learning_rate)
     return chain(
-        running_mean(lambda count: jnp.where(count > 0, b, 1.0)),
+        running_mean(lambda count: jnp.where(jnp.asarray(count) > 0, b, 1.0)),
         chain(moment_scale(pooled(optax.identity(), over="tree"), power=0.25)),
         optax.scale(b**a),
         optax.scale_by_learning_rate(learning_rate),

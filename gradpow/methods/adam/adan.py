@@ -29,16 +29,13 @@ def adan(
       \theta_t &= \frac{1}{1 + \eta_t \lambda} \Bigl(\theta_{t-1} - \eta_t\,
       \frac{\hat m_t + \beta_2 \hat v_t}{\sqrt{\hat n_t} + \epsilon}\Bigr)
 
-    Each beta is one minus the paper's, as in every implementation. The hats are bias corrections,
-    which the authors' code has and the paper's box has not; nor has the box eps outside of the
-    root. :func:`optax.adan` takes 1 - b2 for b2 in n and in the step, and decays as AdamW. The
-    survey's m must be read by the paper's convention, not Adam's.
+    Each beta is one minus the paper's, as in every implementation; by that the survey's m is to be
+    read. Bias corrections and eps outside of the root are the authors' code's, not the box's.
+    :func:`optax.adan` takes 1 - b2 for b2 in n and in the step, and decays as AdamW.
 
     Args:
       learning_rate, eps, weight_decay, mask: as in :func:`optax.adan`, by default without decay.
-      b1: the weight of the past gradients, in [0, 1).
-      b2: that of their past changes, and of the last one beside the gradient, in [0, 1).
-      b3: that of the past squares, in [0, 1).
+      b1, b2, b3: the weights of past gradients, changes and squares, in [0, 1).
 
     Examples:
       >>> import gradpow, jax.numpy as jnp

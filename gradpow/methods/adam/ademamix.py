@@ -30,17 +30,13 @@ def ademamix(
       \theta_t &= \theta_{t-1} - \eta_t \Bigl(\frac{\hat m_1 + \alpha_t m_2}
       {\sqrt{\hat v + \epsilon_{root}} + \epsilon} + \lambda \theta_{t-1}\Bigr)
 
-    m_2 has no bias correction. Without warm-ups its weight is unstable early: the paper has both::
-
-        gradpow.ademamix(1e-3, b3=schedules.ademamix_b3(0.9, 0.9999, steps),
-                         alpha=schedules.ademamix_alpha(5.0, steps))
-
-    The direction is :func:`optax.contrib.scale_by_ademamix`. The survey prints eps inside of the
-    root and leaves both warm-ups out.
+    m_2 has no bias correction: the paper warms it up, with b3 by
+    :func:`gradpow.schedules.ademamix_b3` and alpha by :func:`gradpow.schedules.ademamix_alpha`. The
+    direction is :func:`optax.contrib.scale_by_ademamix`. The survey prints eps inside of the root
+    and no warm-ups.
 
     Args:
-      learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`, by
-        default without decay.
+      learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`.
       b3: the weight of the past in the slow average, in [0, 1), or a schedule.
       alpha: the weight of the slow average, >= 0, or a schedule.
 

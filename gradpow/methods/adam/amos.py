@@ -71,29 +71,24 @@ def amos(
       c_t = (1 + \tfrac14 \sqrt{\eta_t}\, b_t)^{-1/2}, \;
       d_t = (1 + \tfrac14 \sqrt{\eta_t e}\, b_t)^{-1}
 
-    :func:`gradpow.transforms.amos_scale` explains it. The decay is inside: add none. The survey
-    prints :math:`\sqrt{\eta}\, e` in d where the authors' code has both under the root, and a clip
-    by norm where the code clips coordinates. Their schedules are read from t = 1, ours from 0.
+    The decay is inside: add none. The survey prints :math:`\sqrt{\eta}\, e` in d and clips by norm;
+    the authors' code has e under the root and clips coordinates, as here. It reads schedules from
+    t = 1, we from 0.
 
     Args:
-      learning_rate: eta, a number >= 0 or a schedule: about one over the root of the number of
-        independent batches in the data.
+      learning_rate: eta, a number or a schedule: about (batches in the data)^(-1/2).
       b2: beta, in [0, 1); 1 - b2 of about the size of the rate.
       momentum: that of the steps, in [0, 1), or None for none.
       clip_value: bound of every coordinate of the gradient, finite and > 0, or None for none.
-      size: from a leaf's path (its names joined by "/") and the leaf to e. With
-        ``optax.inject_hyperparams`` pass ``static_args=("size", "over")``, or it takes them for
-        schedules.
+      size: from a leaf's path (its names joined by "/") and the leaf to e. Pass
+        ``optax.inject_hyperparams`` ``static_args=("size", "over")``.
       over: from the same to the axes that share a v and a b.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
-      >>> params = {"kernel": jnp.zeros((4, 2)), "bias": jnp.zeros(2)}
-      >>> tx = gradpow.amos(0.1)
-      >>> steps, _ = tx.update({"kernel": jnp.ones((4, 2)), "bias": jnp.ones(2)},
-      ...                      tx.init(params), params)
-      >>> print(steps["kernel"][0].round(3), steps["bias"].round(3))  # 0.1 / 4^(1/2), and 0.1 / 2
-      [-0.05 -0.05] [-0.05 -0.05]
+      >>> tx, params = gradpow.amos(0.1), {"kernel": jnp.zeros((16, 1))}
+      >>> tx.update({"kernel": jnp.ones((16, 1))}, tx.init(params), params)[0]["kernel"][0].round(4)
+      Array([-0.025], dtype=float32)
 
     References:
       Tian and Parikh (2022), Algorithm 1, and the authors' code, whose defaults these are.

@@ -30,14 +30,12 @@ def nadam(
       + \frac{(1 - \mu_t)\, g_t}{1 - \prod_{i \le t} \mu_i}\Bigr)
 
     The constant weight is :func:`optax.nadam`. With psi, m averages with b1, as in PyTorch and
-    Keras, and not with mu, as in the paper. The survey prints psi outside of the exponent and says
-    that 0 is the constant weight, which it is for infinity; and t for t + 1 in the constant form.
+    Keras, not with mu as in the paper. The survey prints psi outside of the exponent, 0 for the
+    infinity that makes mu constant, and there t for t + 1.
 
     Args:
-      learning_rate, b1, b2, eps, weight_decay, mask: as in :func:`optax.adamw`, by default without
-        decay.
-      psi: how fast mu grows, finite and > 0, or None for a constant mu. PyTorch's is 0.004 and
-        Keras' 1.
+      learning_rate, b1, b2, eps, weight_decay, mask: as in :func:`optax.adamw`; no default decay.
+      psi: growth of mu, finite and > 0, or None for none. PyTorch's is 0.004, Keras' 1.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp

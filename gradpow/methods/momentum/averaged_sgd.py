@@ -17,11 +17,10 @@ def averaged_sgd(
       \theta_t = \theta_{t-1} - \eta_t g_t, \qquad
       \bar\theta_t = \tfrac1t (\theta_0 + \dots + \theta_{t-1})
 
-    ``gradpow.eval_params(state, params)`` is the mean, which to evaluate and keep; training does
-    not see it. The rate is constant, or :math:`t^{-a}` with 1/2 < a < 1. The survey prints a mean
-    of gradients, which is another and much slower method. PyTorch's ASGD is Bottou's variant, with
-    a decay and a rate of its own. To average from a later step on, or another optimizer's iterates,
-    chain :func:`gradpow.transforms.average_iterates` after it.
+    ``gradpow.eval_params(state, params)`` is the mean. The rate is constant, or :math:`t^{-a}` with
+    1/2 < a < 1. The survey prints a mean of gradients, a much slower method; PyTorch's ASGD is
+    Bottou's variant. Other averages, or another optimizer's iterates, take
+    :func:`gradpow.transforms.average_iterates`.
 
     Args:
       learning_rate: eta, a number >= 0 or a schedule.
@@ -29,12 +28,9 @@ def averaged_sgd(
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> tx, params = gradpow.averaged_sgd(0.5), jnp.array([1.0])
-      >>> state = tx.init(params)
-      >>> for _ in range(3):  # of theta^2 / 2: at 1, 0.5, 0.25
-      ...   updates, state = tx.update(params, state, params)
-      ...   params = params + updates
-      >>> print(params, gradpow.eval_params(state, params).round(3))
-      [0.125] [0.583]
+      >>> updates, state = tx.update(jnp.array([1.0]), tx.init(params), params)
+      >>> params + updates, gradpow.eval_params(state, params)
+      (Array([0.5], dtype=float32), Array([1.], dtype=float32))
 
     References:
       Polyak and Juditsky (1992).

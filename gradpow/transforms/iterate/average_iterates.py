@@ -53,7 +53,7 @@ def average_iterates(rate: optax.Schedule | None = None) -> optax.GradientTransf
     References:
       Polyak and Juditsky (1992).
     """
-    average = running_mean(rate)
+    average = optax.with_extra_args_support(running_mean(rate))
 
     def init(params):
         return AverageIteratesState(average.init(params))

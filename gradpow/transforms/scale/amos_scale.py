@@ -1,5 +1,6 @@
 """Amos' scaling: Tian and Parikh (2022), Algorithm 1."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -74,16 +75,11 @@ def amos_scale(
     check_rate(learning_rate=learning_rate)
     check("in [0, 1)", b2=b2)
     rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
-
-    def debiased(count):
-        t = jnp.asarray(count + 1, jnp.result_type(float))
-        return (1 - b2) / -jnp.expm1(t * jnp.log(b2))  # (1 - b2) / (1 - b2^t)
-
     mean = pooled(optax.identity(), over, mean=True)
-    average = pooled(running_mean(debiased), over, mean=True)
+    average = pooled(running_mean(lambda count: _debiasing(b2, count)), over, mean=True)
 
     def init(params):
-        v = average.init(params)
+        v: Any = average.init(params)
         b = optax.tree.zeros_like(v.inner.mean)  # of the same small shapes
         return AmosState(v, b, jnp.zeros([], jnp.int32))
 
@@ -97,20 +93,27 @@ def amos_scale(
         v, new_v = average.update(squares, state.v)
         eta = jnp.asarray(rate(state.count), jnp.result_type(float))
 
-        def decay(b, square, v):
-            # Where a square is infinite v is too: finite over infinite is 0.
-            square = jnp.minimum(square, jnp.finfo(square.dtype).max)
-            c = 1 / square_root(1 + square_root(eta) * b / 4)
-            return (c * eta**2 * guarded_divide(square, v)).astype(b.dtype)
-
         def scaled(path, u, theta, b, v, gamma):
             own = eta * scale(path, u)
             step = own * guarded_divide(u, square_root(v)) + gamma / 2 * theta
             return (step / (1 + square_root(own) * b / 4)).astype(u.dtype)
 
-        gamma = jax.tree.map(decay, state.b, square_means, v)
+        gamma = jax.tree.map(functools.partial(_decay, eta), state.b, square_means, v)
         emitted = map_with_names(scaled, updates, params, state.b, v, gamma)
         b = jax.tree.map(lambda b, gamma: b + gamma * (1 + b), state.b, gamma)
-        return emitted, AmosState(new_v, b, optax.safe_increment(state.count))
+        return emitted, AmosState(new_v, b, jnp.asarray(optax.safe_increment(state.count)))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _debiasing(b: Scalar, count: jax.typing.ArrayLike) -> jax.Array:
+    """The rate (1 - b) / (1 - b^t), without the cancellation near b = 1."""
+    t = jnp.asarray(count, jnp.result_type(float)) + 1
+    return (1 - b) / -jnp.expm1(t * jnp.log(b))
+
+
+def _decay(eta: jax.Array, b: jax.Array, square: jax.Array, v: jax.Array) -> jax.Array:
+    """gamma. Where the mean square is infinite, v is too: finite over infinite is 0."""
+    square = jnp.minimum(square, jnp.finfo(square.dtype).max)
+    c = 1 / square_root(1 + square_root(eta) * b / 4)
+    return (c * eta**2 * guarded_divide(square, v)).astype(b.dtype)
