@@ -8,8 +8,10 @@ from . import theory as theory
 from . import transforms as transforms
 from .catalog import *
 from .core import chain as chain
+from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
+from .methods.layerwise import *
 from .methods.momentum import *
 from .methods.powered import *
 from .methods.sign import *

@@ -17,6 +17,7 @@ __all__ = [
     "Scalar",
     "check",
     "check_arrays",
+    "check_choice",
     "check_optional_rate",
     "check_order",
     "check_rate",
@@ -151,6 +152,22 @@ def check_order(**arguments: Any) -> None:
     if any(a > b for a, b in itertools.pairwise(values)):
         said = ", ".join(f"{name} = {value!r}" for name, value in arguments.items())
         raise ValueError(f"{' <= '.join(arguments)} must hold, not {said}.")
+
+
+def check_choice(choices: tuple[str, ...], **arguments: str) -> None:
+    """Raises unless every argument is one of the choices.
+
+    Examples:
+      >>> from gradpow.core import check_choice
+      >>> check_choice(("paper", "torch"), form="optax")
+      Traceback (most recent call last):
+        ...
+      ValueError: form must be "paper" or "torch", not 'optax': see the argument form.
+    """
+    for name, value in arguments.items():
+        if value not in choices:
+            known = " or ".join(f'"{choice}"' for choice in choices)
+            raise ValueError(f"{name} must be {known}, not {value!r}: see the argument {name}.")
 
 
 def check_arrays(rule: str, **arguments: ArrayLike) -> list[NDArray[np.float64]]:

@@ -11,6 +11,7 @@ from gradpow.core.powers import square_root
 
 __all__ = [
     "alike",
+    "full_mask",
     "map_with_names",
     "norm",
     "require_like",
@@ -51,6 +52,18 @@ def sum_of_squares(tree: Any) -> jax.Array:
         return jnp.sum(x * x)
 
     return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([]))
+
+
+def full_mask(mask: Any, params: Any) -> Any:
+    """A mask as optax takes it, as a tree of booleans: None is all, a prefix stands for its leaves.
+
+    Examples:
+      >>> from gradpow.core import full_mask
+      >>> full_mask({"a": True, "b": False}, {"a": 1.0, "b": [2.0, 3.0]})
+      {'a': True, 'b': [False, False]}
+    """
+    given = mask(params) if callable(mask) else True if mask is None else mask
+    return jax.tree.broadcast(given, params)
 
 
 def norm(tree: Any, mean: bool = False) -> jax.Array:

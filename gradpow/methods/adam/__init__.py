@@ -3,5 +3,11 @@
 Members vary the statistics m and v, where eps stands, and how weights decay.
 """
 
+from .adai import *
+from .adalayer import *
 from .adam import *
+from .adam_mini import *
+from .adamc import *
+from .adamp import *
 from .adamw import *
+from .adamwn import *

@@ -1,6 +1,8 @@
 """Gradient descent and momentum: theta <- theta - eta m, m a sum of gradients with weights mu^k.
 
-Members vary where the gradient is taken and whether the rate is inside m.
+Members vary where the gradient is taken, whether the rate is inside m, and what of m is kept.
 """
 
+from .normalized_sgd import *
 from .sgd import *
+from .sgdp import *

@@ -1,5 +1,6 @@
 """Pooling: Ward et al. (2019), Algorithm 1; Zhang et al. (2024), Algorithm 1."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -7,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import map_with_names, require_transformation, size
+from gradpow.core import map_with_names, parameter_kind, require_transformation, size
 
-__all__ = ["Blocks", "PooledState", "pooled"]
+__all__ = ["Blocks", "PooledState", "pooled", "transformer_blocks"]
 
 
 class Blocks(NamedTuple):
@@ -23,6 +24,9 @@ class Blocks(NamedTuple):
     axis: int
     count: int
 
+
+QUERY_KEY = r"(^|/)(query|key|[qk]_proj|w[qk])(/|$)"
+VALUE = r"(^|/)(value|v_proj|wv)(/|$)"
 
 Axes = int | tuple[int, ...] | Blocks | None
 
@@ -44,9 +48,9 @@ def pooled(
       y_B = \mathrm{inner}\Bigl(\sum_{i \in B} x_i\Bigr), \qquad
       \text{the same } y_B \text{ for all } i \in B
 
-    B is a tensor by default. Of a kernel of shape (in, out), ``over=0`` pools each column (DASGO),
-    ``over=-1`` each row, ``Blocks(1, heads)`` each head (Adam-mini); ``over="tree"`` pools
-    everything (AdaGrad-Norm).
+    B is a tensor by default. Of a Flax kernel of shape (in, out), ``over=0`` leaves a number for
+    each output (Adam-mini), ``over=-1`` one for each input (DASGO), ``Blocks(1, heads)`` one for
+    each head; ``over="tree"`` pools everything (AdaGrad-Norm).
 
     What comes out has axes of length 1 where it was pooled: it broadcasts, as
     :func:`gradpow.transforms.moment_scale` needs it. ``init`` pools the parameters, so that a state
@@ -110,6 +114,38 @@ def pooled(
         return y, PooledState(new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def transformer_blocks(path: str, leaf: jax.Array, heads: int | None = None) -> Axes:
+    """Which coordinates of a transformer share a number, for ``over``: those of Adam-mini.
+
+    By the names and shapes of Flax: of embeddings each token; of queries and keys each head; of
+    other kernels, and where the heads are not known, each output; a norm's scale is one block;
+    biases are not pooled. Layers stacked in one tensor need a function of their own.
+
+    Args:
+      path: of a leaf, its names joined by "/".
+      leaf: the leaf, of which the shape counts.
+      heads: how many heads matrices of queries and keys have, which are those with "query", "key",
+        "q_proj", "k_proj", "wq" or "wk" in the path; give it by :func:`functools.partial`. Arrays
+        of three axes, (in, heads, out), say it themselves.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.transforms import transformer_blocks
+      >>> transformer_blocks("attention/query/kernel", jnp.ones((8, 4, 2)))
+      Blocks(axis=1, count=4)
+      >>> transformer_blocks("mlp/kernel", jnp.ones((2, 3)))
+      (0,)
+    """
+    name, kind = path.lower().removesuffix("/value"), parameter_kind(path)
+    if leaf.ndim < 2 or kind == "vector":
+        return None if re.search("(scale|gamma|weight)$", name) else ()
+    if kind == "embedding":
+        return -1
+    if re.search(QUERY_KEY, name) and (leaf.ndim == 3 or heads is not None):
+        return Blocks(1, leaf.shape[1]) if leaf.ndim == 3 else Blocks(-1, heads or 1)
+    return tuple(range(1 if re.search(VALUE, name) else leaf.ndim - 1))
 
 
 def _pool(x: jax.Array, axes: Axes, mean: bool) -> jax.Array:

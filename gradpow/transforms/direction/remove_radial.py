@@ -10,6 +10,7 @@ from gradpow.core import (
     Scalar,
     check,
     check_optional_rate,
+    full_mask,
     guarded_divide,
     require_grad,
     require_params,
@@ -84,8 +85,7 @@ def remove_radial(
         require_params("remove_radial", params)
         require_grad("remove_radial", grad, updates)
         decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
-        wanted = mask(params) if callable(mask) else True if mask is None else mask
-        wanted = jax.tree.broadcast(decay is not None and wanted, updates)
+        wanted = full_mask(mask if decay is not None else False, params)
 
         def remove(u, theta, g, decays):
             left = 1.0

@@ -1,7 +1,7 @@
 """Trust ratio: You et al. (2017), Algorithm 1; You et al. (2020), Algorithms 1 and 2."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from gradpow.core import (
     Scalar,
     check,
     check_optional_rate,
+    full_mask,
     guarded_divide,
     norm,
     require_params,
@@ -30,6 +31,7 @@ def trust_ratio(
     weight_decay: optax.ScalarOrSchedule | None = None,
     eps: Scalar = 0.0,
     phi: Callable[[jax.Array], jax.Array] | None = None,
+    mask: Any = None,
 ) -> optax.GradientTransformation:
     r"""Makes a tensor's update as long as a share of the tensor itself.
 
@@ -49,6 +51,7 @@ def trust_ratio(
       eps: added to the denominator, >= 0.
       phi: a function of the parameters' norm, such as ``lambda norm: jnp.clip(norm, 0, 10)``, or
         None for the norm itself.
+      mask: which leaves decay, as in :func:`optax.add_decayed_weights`; None for all.
 
     Returns:
       An :class:`optax.GradientTransformation`; its update needs the parameters.
@@ -74,17 +77,18 @@ def trust_ratio(
     def update(updates, state, params=None):
         require_params("trust_ratio", params)
         decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
+        wanted = full_mask(mask if decay is not None else False, params)
 
-        def scale(u, theta):
+        def scale(u, theta, decays):
             length, size = norm(u), norm(theta)
             d = length + eps
-            if decay is not None:
+            if decays:
                 u, d = u + (decay * theta).astype(u.dtype), d + decay * size
             top = coefficient * (size if phi is None else phi(size))
             ratio = jnp.where((length > 0) & (size > 0), guarded_divide(top, d), 1)
             return ratio.astype(u.dtype) * u
 
         count = optax.safe_increment(state.count)
-        return jax.tree.map(scale, updates, params), TrustRatioState(count)
+        return jax.tree.map(scale, updates, params, wanted), TrustRatioState(count)
 
     return optax.GradientTransformation(init, update)
