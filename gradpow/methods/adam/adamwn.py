@@ -40,9 +40,9 @@ def adamwn(
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
-      >>> tx, params = gradpow.adamwn(1.0, strength=1.0), jnp.array([3.0, 4.0])
+      >>> tx, params = gradpow.adamwn(4.0, strength=1.0), jnp.array([3.0, 4.0])
       >>> (params + tx.update(jnp.array([0.0, 1.0]), tx.init(params), params)[0]).round(3)
-      Array([3.536, 3.536], dtype=float32)
+      Array([5., 0.], dtype=float32)
 
     References:
       Loshchilov (2023), Section 2.
