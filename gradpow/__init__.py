@@ -13,6 +13,7 @@ from .core import eval_params as eval_params
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
+from .methods.layerwise import *
 from .methods.momentum import *
 from .methods.powered import *
 from .methods.sign import *

@@ -7,10 +7,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from gradpow.core.powers import square_root
+
 __all__ = [
     "alike",
+    "full_mask",
     "is_function",
     "map_with_names",
+    "norm",
     "require_like",
     "scalar_dtype",
     "shapes_by_name",
@@ -76,10 +80,36 @@ def sum_of_squares(tree: Any) -> jax.Array:
     """
 
     def of_leaf(x):
-        x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        x = jnp.asarray(x, jnp.promote_types(x.dtype, jnp.float32))
         return jnp.sum(x * x)
 
     return sum(map(of_leaf, jax.tree.leaves(tree)), start=jnp.zeros([], jnp.float32))
+
+
+def full_mask(mask: Any, params: Any) -> Any:
+    """A mask as optax takes it, as a tree of booleans: None is all, a prefix stands for its leaves.
+
+    Examples:
+      >>> from gradpow.core import full_mask
+      >>> full_mask({"a": True, "b": False}, {"a": 1.0, "b": [2.0, 3.0]})
+      {'a': True, 'b': [False, False]}
+    """
+    given = mask(params) if callable(mask) else True if mask is None else mask
+    return jax.tree.broadcast(given, params)
+
+
+def norm(tree: Any, mean: bool = False) -> jax.Array:
+    """The Euclidean norm, or the root of the mean square, over all coordinates of all leaves.
+
+    Its slope at 0 is 0. In float32 a norm below 1e-19 is 0, one above 1e19 infinite.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import norm
+      >>> norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])})
+      Array(5., dtype=float32)
+    """
+    return square_root(sum_of_squares(tree) / (size(tree) if mean else 1))
 
 
 def size(tree: Any) -> float:

@@ -89,11 +89,12 @@ def assert_steps_of_loop(
     float32: float = 1e-5,
     rounding: Callable[..., Any] = lambda eps, theta0, expected, numbers: 0.0,
     other: dict[str, Any] | None = None,
+    whole: bool = False,
     **numbers: Any,
 ) -> None:
     """The factory's optimizer takes the loop's steps, both made with the numbers.
 
-    Where the numbers have a decay, two of the leaves do not decay.
+    Where the numbers have a decay, two of the leaves do not decay, or all of them do in a whole.
 
     Args:
       factory: of the optimizer.
@@ -103,6 +104,7 @@ def assert_steps_of_loop(
       rounding: what is allowed beside it, of machine epsilon, theta_0, the loop's steps and the
         numbers.
       other: what the factory takes beside the numbers.
+      whole: whether the loop is over all leaves in one vector, where sums are over the tree.
       **numbers: of both.
     """
     numbers = {
@@ -110,11 +112,15 @@ def assert_steps_of_loop(
         for name, value in numbers.items()
     }
     given = {**numbers, **(other or {})}
-    if "weight_decay" in numbers:
+    if "weight_decay" in numbers and not whole:
         given["mask"] = lambda params: {leaf: DECAYED[leaf] for leaf in params}
     with jax.enable_x64(dtype is np.float64):
         actual = updates_on_problems(lambda: factory(**given), dtype)
     tolerance = float32 if dtype is np.float32 else 1e-12
+    if whole:
+        expected = loop(*in_one_vector([problem(leaf) for leaf in LEAVES[dtype]]), **numbers)
+        _, actual = in_one_vector([((), actual[leaf]) for leaf in LEAVES[dtype]])
+        return assert_same_steps(actual, expected, tolerance)
     for leaf in LEAVES[dtype]:
         assert actual[leaf].dtype == dtype
         theta0, gradients = problem(leaf)
@@ -124,6 +130,14 @@ def assert_steps_of_loop(
         expected = loop(theta0, gradients, **kept)
         allowed = rounding(np.finfo(dtype).eps, theta0, expected, kept)
         assert_same_steps(actual[leaf], expected, tolerance, allowed)
+
+
+def in_one_vector(problems: list[tuple[Any, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """The parameters of several problems, and their gradients or steps."""
+    return (
+        np.concatenate([np.ravel(theta0) for theta0, _ in problems]),
+        np.concatenate([np.reshape(steps, (STEPS, -1)) for _, steps in problems], axis=1),
+    )
 
 
 def updates_on_problems(make: Callable[[], optax.GradientTransformation], dtype: Any) -> Any:

@@ -6,6 +6,8 @@ what scales the step, and whether the whole matrix sum g g' is kept.
 
 from .adadelta import *
 from .adagrad import *
+from .adagrad_norm import *
+from .dasgo import *
 from .full_matrix_adagrad import *
 from .online_newton_step import *
 from .rmsprop import *

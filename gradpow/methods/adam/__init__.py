@@ -8,10 +8,16 @@ from .adabelief import *
 from .adabound import *
 from .adafactor import *
 from .adafom import *
+from .adai import *
+from .adalayer import *
 from .adam import *
+from .adam_mini import *
 from .adam_plus import *
 from .adamax import *
+from .adamc import *
+from .adamp import *
 from .adamw import *
+from .adamwn import *
 from .adamx import *
 from .adan import *
 from .adax import *

@@ -5,6 +5,7 @@ any lambda (AMS).
 """
 
 from .ams import *
+from .cadam import *
 from .cautious_adam import *
 from .cautious_lion import *
 from .grams import *

@@ -5,4 +5,6 @@ Members vary where the gradient is taken, whether the rate is inside m, and whic
 
 from .averaged_sgd import *
 from .nag import *
+from .normalized_sgd import *
 from .sgd import *
+from .sgdp import *

@@ -1,5 +1,6 @@
 """Averages of the updates over time: m <- b m + (1 - b) u, and what of them is emitted."""
 
+from .adaptive_inertia import *
 from .additive_mean import *
 from .difference import *
 from .factored import *

@@ -44,9 +44,9 @@ def pooled(
       y_B = \mathrm{inner}\Bigl(\sum_{i \in B} x_i\Bigr), \qquad
       \text{the same } y_B \text{ for all } i \in B
 
-    B is a tensor by default. Of a kernel of shape (in, out), ``over=0`` pools each column (DASGO),
-    ``over=-1`` each row, ``Blocks(1, heads)`` each head (Adam-mini); ``over="tree"`` pools
-    everything (AdaGrad-Norm).
+    B is a tensor by default. Of a Flax kernel of shape (in, out), ``over=0`` leaves a number for
+    each output (Adam-mini), ``over=-1`` one for each input (DASGO), ``Blocks(1, heads)`` one for
+    each head; ``over="tree"`` pools everything (AdaGrad-Norm).
 
     What comes out has axes of length 1 where it was pooled: it broadcasts, as
     :func:`gradpow.transforms.moment_scale` needs it. ``init`` pools the parameters, so that a state
@@ -110,10 +110,6 @@ def pooled(
         return y, PooledState(new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _array(x: Any) -> Any:
-    return jnp.zeros_like(x) if isinstance(x, jax.ShapeDtypeStruct) else x
 
 
 def _pool(x: jax.Array, axes: Axes, mean: bool) -> jax.Array:

@@ -2,3 +2,4 @@
 
 from .lp_steepest import *
 from .momentum_scaling import *
+from .remove_radial import *

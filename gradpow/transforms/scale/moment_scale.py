@@ -43,7 +43,7 @@ def moment_scale(
         Adam      optax.ema(b2)                        AdaGrad  optax.trace(1.0)
         AMSGrad   optax.chain(ema, running_max())      AdaMax   running_max(b2), order=1
         AdaFom    running_mean()                       Yogi     additive_mean(b2)
-        DASGO     pooled(optax.ema(b2), over=0)        Padam    power=1/8
+        DASGO     pooled(optax.ema(b2), over=-1)       Padam    power=1/8
 
     g is the extra argument ``grad``, the gradient that entered the chain. What the statistic must
     see too (a power, an L2 penalty, clipping) goes before a *nested* :func:`gradpow.chain`; what it

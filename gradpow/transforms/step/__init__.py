@@ -4,4 +4,5 @@ from .decay_stepped_weights import *
 from .decay_weights import *
 from .linear_coupling import *
 from .lp_mirror_step import *
+from .norm_control import *
 from .proximal_decay import *
