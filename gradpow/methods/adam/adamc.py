@@ -1,13 +1,21 @@
 """AdamC: Defazio (2025)."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 import optax
 
-from gradpow.core import HEAD, Scalar, chain, check, check_rate, map_with_names, product
-from gradpow.core import parameter_kind as kind
+from gradpow.core import (
+    Scalar,
+    chain,
+    check,
+    check_rate,
+    map_with_names,
+    parameter_kind,
+    parameter_part,
+    product,
+    require_mask,
+)
 from gradpow.transforms import decay_weights
 
 __all__ = ["adamc"]
@@ -15,7 +23,7 @@ __all__ = ["adamc"]
 
 def _followed_by_a_norm(path: str) -> bool:
     """All matrices of a transformer but its head and embeddings."""
-    return kind(path) == "matrix" and not re.search(HEAD, path.lower())
+    return parameter_kind(path) == "matrix" and parameter_part(path) != "head"
 
 
 def adamc(
@@ -62,6 +70,7 @@ def adamc(
     check("finite and >= 0", eps=eps, eps_root=eps_root)
     check("finite and > 0", **({} if peak is None else {"peak": peak}))
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
+    require_mask(mask)
     if peak is None and callable(learning_rate):
         raise ValueError("adamc needs the largest rate of the schedule: pass peak.")
     corrected = weight_decay if peak is None else product(weight_decay, learning_rate, 1 / peak)
