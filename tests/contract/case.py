@@ -26,6 +26,7 @@ class Case:
     traced: how far updates with traced numbers may be from those with static ones. optax's own
         Adam differs by 2.6e-5: 1 - b is rounded before or after the subtraction.
     sharded: how far a sharded step may be from the unsharded one, if by more than last bits.
+    at_init: numbers that act when a state is made, and not when they are changed in it.
     by_rows: whether it sums rows or columns, and so exchanges a number of each.
     """
 
@@ -35,6 +36,7 @@ class Case:
     largest: float = float("inf")
     traced: float = 1e-4
     sharded: float | None = None
+    at_init: tuple[str, ...] = ()
     by_rows: bool = False
 
     def make(self, **changes: Any) -> optax.GradientTransformation:

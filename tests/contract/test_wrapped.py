@@ -123,8 +123,9 @@ def test_injected_numbers_act_as_static_ones_and_can_be_changed_in_the_state(nam
     numbers, *others = settings(name)
     unchanged = injected(name)(numbers, numbers)
     assert_close(unchanged, static_updates(name), CASES[name].traced)
-    for other in others:
-        assert differ(injected(name)(numbers, other), unchanged), other
+    for number, other in zip(numbers, others, strict=True):
+        felt = differ(injected(name)(numbers, other), unchanged)
+        assert felt is (number not in CASES[name].at_init), number
 
 
 @numbered

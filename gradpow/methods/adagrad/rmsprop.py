@@ -3,6 +3,7 @@
 import optax
 
 from gradpow.core import Scalar, chain, check, check_rate
+from gradpow.transforms import moment_scale
 
 __all__ = ["rmsprop"]
 
@@ -10,13 +11,14 @@ __all__ = ["rmsprop"]
 def rmsprop(
     learning_rate: optax.ScalarOrSchedule, decay: Scalar = 0.9, eps: Scalar = 1e-8
 ) -> optax.GradientTransformationExtraArgs:
-    r"""RMSProp: gradients over their recent root mean square; a call of :func:`optax.rmsprop`.
+    r"""RMSProp: gradients over their recent root mean square; AdaGrad that forgets.
 
     .. math::
       v_t = \rho v_{t-1} + (1 - \rho) g_t^2, \qquad
       \theta_t = \theta_{t-1} - \eta_t\, g_t / (\sqrt{v_t} + \epsilon)
 
-    optax has eps inside of the root by default, PyTorch outside of it, as here and in the survey.
+    As in the survey and PyTorch eps is added to the root; :func:`optax.rmsprop` has it inside by
+    default, and where the first gradient is 0 NaN for its derivative.
 
     Args:
       learning_rate: eta, a number or a schedule.
@@ -35,4 +37,7 @@ def rmsprop(
     check("in [0, 1)", decay=decay)
     check("finite and >= 0", eps=eps)
     check_rate(learning_rate=learning_rate)
-    return chain(optax.rmsprop(learning_rate, decay, eps, eps_in_sqrt=False))
+    return chain(
+        moment_scale(optax.ema(decay, debias=False), eps=eps),
+        optax.scale_by_learning_rate(learning_rate),
+    )

@@ -32,8 +32,8 @@ def adabelief(
 
     Args:
       learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`, but for
-        no decay, and eps_root is added at each step. 1e-16 is the authors' for what Adam trains
-        best; for what SGD does they advise 1e-8.
+        no decay, eps > 0, and eps_root added at each step. 1e-16 is the authors' for what Adam
+        trains best; for what SGD does they advise 1e-8.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -45,7 +45,8 @@ def adabelief(
       Zhuang et al. (2020), Algorithm 2.
     """
     check("in [0, 1)", b1=b1, b2=b2)
-    check("finite and >= 0", eps=eps, eps_root=eps_root)
+    check("finite and > 0", eps=eps)  # with b1 = 0 all else is 0
+    check("finite and >= 0", eps_root=eps_root)
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
     return chain(

@@ -60,16 +60,15 @@ def amsgrad(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
     check_choice(("torch", "paper"), form=form)
+    top = optax.chain(optax.ema(b2, debias=False), running_max())
     unbias = optax.scale_by_schedule(lambda count: 1 / filled(b2, count))
-    top = optax.chain(optax.ema(b2, debias=False), running_max(), unbias)
-    scaled = {
-        "torch": chain(optax.ema(b1), moment_scale(top, eps=eps)),
-        "paper": optax.scale_by_amsgrad(
-            b1, b2, eps, bias_correction_mu=False, bias_correction_nu=False
-        ),
-    }
+    first, second = {
+        "torch": (optax.ema(b1), optax.chain(top, unbias)),
+        "paper": (optax.ema(b1, debias=False), top),
+    }[form]
     return chain(
-        scaled[form],
+        first,
+        moment_scale(second, eps=eps),
         decay_weights(weight_decay, mask),
         optax.scale_by_learning_rate(learning_rate),
     )

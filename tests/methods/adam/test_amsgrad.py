@@ -66,7 +66,9 @@ def test_steps_are_those_of_the_loop(form, loop, numbers, dtype):
     assert_steps_of_loop(gradpow.amsgrad, loop, dtype, other={"form": form}, **numbers)
 
 
-def test_optax_s_default_is_neither():
+def test_without_corrections_optax_s_is_the_paper_s_and_by_default_neither():
+    off = {"bias_correction_mu": False, "bias_correction_nu": False}
+    assert_same(gradpow.amsgrad(rate, form="paper"), optax.amsgrad(rate, **off))
     for form in ("torch", "paper"):
         with pytest.raises(AssertionError):
             assert_same(gradpow.amsgrad(rate, form=form), optax.amsgrad(rate))

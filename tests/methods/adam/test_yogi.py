@@ -28,6 +28,7 @@ CASE = Case(
         "initial": 1e-2,
         "weight_decay": 0.1,
     },
+    at_init=("initial",),
 )
 
 

@@ -8,7 +8,7 @@ from gradpow.transforms import additive_mean, moment_scale
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types
 
-CASE = Case(additive_mean, {"b": 0.9}, {"initial": 0.5})
+CASE = Case(additive_mean, {"b": 0.9, "initial": 0.5}, at_init=("initial",))
 
 
 def loop(theta0, gradients, b, initial):
