@@ -90,4 +90,4 @@ def test_init_takes_shapes_alone_or_says_how_to_ask_for_them(name):
 
 
 # What starts at the parameters themselves.
-NEED_VALUES = {"linear_coupling", "lp_mirror_step", "stacey"}
+NEED_VALUES = {"linear_coupling", "lp_mirror_step", "stacey", "norm_control", "adamwn"}

@@ -26,14 +26,12 @@ def adai(
       m_t = \beta_{1,t} m_{t-1} + (1 - \beta_{1,t})\, g_t \\
       \theta_t &= \theta_{t-1} - \eta_t\, m_t / \bigl(1 - \textstyle\prod_s \beta_{1,s}\bigr)
 
-    v is Adam's, for each coordinate, and the bar its mean over all parameters:
-    :func:`gradpow.transforms.adaptive_inertia`. The survey leaves out that m uses this beta_1.
+    v is Adam's, the bar its mean over all parameters: :func:`gradpow.transforms.adaptive_inertia`.
+    The survey leaves out that m uses this beta_1.
 
     Args:
-      learning_rate, weight_decay, mask: as in :func:`optax.sgd` and :func:`optax.adamw`, but for
-        no decay; the rate is one for SGD.
-      b0: beta_0, finite and >= 0; the larger, the less inertia.
-      b2: the weight of the past in v, in [0, 1).
+      learning_rate, weight_decay, mask: as in :func:`optax.adamw`, with no decay and SGD's rates.
+      b0, b2: beta_0, finite and >= 0, more of which is less inertia; of v, in [0, 1).
       eps: 1 - eps is the most inertia, in (0, 1].
       decoupled: whether the decay is added to the step (AdaiW) or to the gradient (Adai).
 

@@ -26,18 +26,17 @@ def adamp(
 
     .. math::
       p_t = \hat m_t / (\sqrt{\hat v_t + \epsilon_{root}} + \epsilon), \qquad
-      \theta_t = \theta_{t-1} - \eta_t \bigl(\Pi(p_t) + \rho_t \lambda\, \theta_{t-1}\bigr)
+      \theta_t = \theta_{t-1} - \eta_t (\Pi(p_t) + \rho_t \lambda \theta_{t-1})
 
-    Pi takes away the part along theta, and rho is ``wd_ratio``, where the gradient is at right
-    angles to theta; elsewhere both are 1: :func:`gradpow.transforms.remove_radial`. The survey
-    prints it without the absolute value of the cosine, the channels and bias corrections.
+    Where the gradient is at right angles to theta, Pi takes away the part along theta, and rho is
+    ``wd_ratio``: :func:`gradpow.transforms.remove_radial`. The survey prints neither the absolute
+    value of the cosine nor the channels.
 
     Args:
-      learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`, but for
-        no decay, the default of the authors' code; eps is that of its cosine, too.
-      delta: of the angle, finite and >= 0.
+      learning_rate, b1, b2, eps, eps_root, weight_decay, mask: as in :func:`optax.adamw`, with no
+        decay, the default of the authors' code; eps is that of the cosine, too.
+      delta, axis: of the angle, finite and >= 0; of channels, the last of a Flax kernel.
       wd_ratio: rho, the share of the decay that is left, in [0, 1].
-      axis: the axis of the channels: the last of a Flax kernel, the first in PyTorch.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp

@@ -28,13 +28,11 @@ def adamwn(
       \theta_t &= \hat\theta_t
       - k_t \Bigl(1 - \frac{r_t \|\theta_0\|}{\|\hat\theta_t\|}\Bigr)\, \hat\theta_t
 
-    r = 0 and k = eta lambda is AdamW whose decay comes after the step. That norms are those of each
-    tensor, and both defaults, are ours: k is AdamW's usual decay of a step, and r = 1 keeps the
-    norms of the start. What starts at 0 is pulled to 0: mask biases.
+    r = 0, k = eta lambda is AdamW whose decay comes after the step. That norms are of each tensor,
+    and both defaults, are ours. What starts at 0 is pulled to 0: mask biases.
 
     Args:
-      learning_rate, b1, b2, eps, eps_root, mask: as in :func:`optax.adamw`; the mask says which
-        norms are controlled.
+      learning_rate, b1, b2, eps, eps_root, mask: as in :func:`optax.adamw`, the mask for norms.
       strength: k, in [0, 1], or a schedule; not multiplied by the rate.
       ratio: r, the target over the norm at first, a number >= 0 or a schedule.
 

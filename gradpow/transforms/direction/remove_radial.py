@@ -23,7 +23,7 @@ __all__ = ["RemoveRadialState", "remove_radial"]
 class RemoveRadialState(NamedTuple):
     """State of :func:`remove_radial`: count, the steps taken."""
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def remove_radial(
@@ -85,14 +85,16 @@ def remove_radial(
         require_params("remove_radial", params)
         require_grad("remove_radial", grad, updates)
         decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
-        wanted = full_mask(mask if decay is not None else False, params)
+        wanted = full_mask(mask, params)
 
         def remove(u, theta, g, decays):
             left = 1.0
             if u.ndim > 1:
                 along, left = _radial(u, theta, g, delta, wd_ratio, eps, axis)
                 u = u - along * theta
-            return u + (decay * left * theta).astype(u.dtype) if decays else u
+            if decays and decay is not None:
+                u = u + (decay * left * theta).astype(u.dtype)
+            return u
 
         updates = jax.tree.map(remove, updates, params, grad, wanted)
         return updates, RemoveRadialState(optax.safe_increment(state.count))

@@ -23,7 +23,7 @@ __all__ = ["TrustRatioState", "trust_ratio"]
 class TrustRatioState(NamedTuple):
     """State of :func:`trust_ratio`: count, the steps taken."""
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def trust_ratio(
@@ -77,12 +77,12 @@ def trust_ratio(
     def update(updates, state, params=None):
         require_params("trust_ratio", params)
         decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
-        wanted = full_mask(mask if decay is not None else False, params)
+        wanted = full_mask(mask, params)
 
         def scale(u, theta, decays):
             length, size = norm(u), norm(theta)
             d = length + eps
-            if decays:
+            if decays and decay is not None:
                 u, d = u + (decay * theta).astype(u.dtype), d + decay * size
             top = coefficient * (size if phi is None else phi(size))
             ratio = jnp.where((length > 0) & (size > 0), guarded_divide(top, d), 1)

@@ -15,7 +15,7 @@ class NormControlState(NamedTuple):
     """State of :func:`norm_control`: first, each tensor's norm at init; count, the steps taken."""
 
     first: Any
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def norm_control(

@@ -17,8 +17,11 @@ from tests.contract.exact import (
 )
 from tests.contract.identities import assert_same, rate
 
-NUMBERS = {"learning_rate": 1e-2, "b1": 0.9, "b2": 0.9, "eps": 1e-2, "weight_decay": 0.1}
-CASE = Case(gradpow.dasgo, {**NUMBERS, "rms": 0.2}, by_rows=True)
+CASE = Case(
+    gradpow.dasgo,
+    {"learning_rate": 1e-2, "b1": 0.9, "b2": 0.9, "eps": 1e-2, "rms": 0.2, "weight_decay": 0.1},
+    by_rows=True,
+)
 
 
 def loop(

@@ -17,9 +17,10 @@ from tests.contract.exact import (
 )
 from tests.contract.identities import assert_same, rate
 
-NUMBERS = {"learning_rate": 1e-2, "b0": 0.5, "b2": 0.9, "eps": 0.2, "weight_decay": 0.1}
-CASE = Case(gradpow.adai, NUMBERS)
-CASES = {"adai_decoupled": Case(gradpow.adai, NUMBERS, {"decoupled": True})}
+CASE = Case(
+    gradpow.adai,
+    {"learning_rate": 1e-2, "b0": 0.5, "b2": 0.9, "eps": 0.2, "weight_decay": 0.1},
+)
 
 
 def loop(

@@ -16,15 +16,6 @@ CASE = Case(
     largest=3e4,  # of float16, which the decay leaves
     by_rows=True,
 )
-CASES = {
-    "remove_radial_first_axis": Case(
-        remove_radial,
-        {"delta": 0.1, "weight_decay": 0.1, "wd_ratio": 0.2, "eps": 1e-8},
-        {"axis": 0},
-        largest=3e4,
-        by_rows=True,
-    )
-}
 
 
 def projected(p, theta, g, delta, wd_ratio, eps, axis):

@@ -11,9 +11,9 @@ from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types, settings
 from tests.contract.identities import assert_same
 
-# A fraction of the norm leaves float16, and a step at the floor is as large as the gradient over it
-CASE = Case(norm_scale, {"power": 0.5, "eps": 1.5}, largest=3e4)
-CASES = {"norm_scale_tree": Case(norm_scale, {"power": 1.0, "eps": 0.6}, {"over": "tree"})}
+NUMBERS = {"power": 0.5, "eps": 1.5}  # the floor is felt
+CASE = Case(norm_scale, NUMBERS)
+CASES = {"norm_scale_tree": Case(norm_scale, NUMBERS, {"over": "tree"})}
 
 
 def loop(theta0, gradients, power, eps, mean=False):
@@ -57,5 +57,5 @@ def test_over_the_tree_it_is_optax_s_normalisation():
 
 
 def test_another_scope_is_refused():
-    with pytest.raises(ValueError, match=r'over must be .* or "tree", not "leaf"|not .leaf.'):
+    with pytest.raises(ValueError, match=r'over must be None, .* or "tree", not .leaf'):
         norm_scale(over="leaf")  # pyright: ignore[reportArgumentType]
