@@ -65,8 +65,8 @@ def projected(
       >>> tx = gradpow.projected(gradpow.adam(0.5), optax.projections.projection_non_negative)
       >>> params = jnp.array([0.25, 1.0])
       >>> updates, _ = tx.update(jnp.array([3.0, -3.0]), tx.init(params), params)
-      >>> (params + updates).round(3)
-      Array([0. , 1.5], dtype=float32)
+      >>> [f"{theta:.3f}" for theta in params + updates]
+      ['0.000', '1.500']
 
     References:
       Reddi et al. (2018), Algorithm 1; Duchi et al. (2011), Section 1.

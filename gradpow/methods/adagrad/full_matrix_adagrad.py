@@ -40,8 +40,9 @@ def full_matrix_adagrad(
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> tx = gradpow.full_matrix_adagrad(1.25)
-      >>> tx.update(jnp.array([3.0, -4.0]), tx.init(jnp.zeros(2)))[0].round(3)  # 1.25 g / |g|
-      Array([-0.75,  1.  ], dtype=float32)
+      >>> updates, _ = tx.update(jnp.array([3.0, -4.0]), tx.init(jnp.zeros(2)))
+      >>> [f"{u:.3f}" for u in updates]  # 1.25 g / |g|
+      ['-0.750', '1.000']
 
     References:
       Duchi et al. (2011), Figure 1; Gupta et al. (2017), Algorithm 1; Hazan et al. (2007).

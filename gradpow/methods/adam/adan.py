@@ -41,8 +41,8 @@ def adan(
       >>> import gradpow, jax.numpy as jnp
       >>> tx, params = gradpow.adan(0.5, weight_decay=2.0), jnp.ones(2)
       >>> step, _ = tx.update(jnp.array([3.0, -0.1]), tx.init(params), params)
-      >>> (params + step).round(3)  # (1 -+ 0.5) / (1 + 1)
-      Array([0.25, 0.75], dtype=float32)
+      >>> [f"{theta:.3f}" for theta in params + step]  # (1 -+ 0.5) / (1 + 1)
+      ['0.250', '0.750']
 
     References:
       Xie et al. (2024), Algorithm 1, and the authors' code, whose defaults these are.
