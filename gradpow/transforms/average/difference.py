@@ -13,7 +13,7 @@ class DifferenceState(NamedTuple):
     """State of :func:`difference`: previous, the last update; count, the steps taken."""
 
     previous: optax.Updates
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def difference() -> optax.GradientTransformation:

@@ -15,7 +15,7 @@ class MixtureState(NamedTuple):
     """State of :func:`mixture`: parts, the states of all; count, the steps taken."""
 
     parts: tuple[optax.OptState, ...]
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def mixture(
@@ -66,7 +66,8 @@ def mixture(
         now = [w(state.count) if callable(w) else w for w in weights]
 
         def mixed(*emitted):
-            return sum(w * u for w, u in zip(now, emitted, strict=True)).astype(emitted[0].dtype)
+            total = sum(w * u for w, u in zip(now, emitted, strict=True))
+            return jnp.asarray(total, emitted[0].dtype)
 
         updates = jax.tree.map(mixed, *(u for u, _ in made))
         new_parts = tuple(part for _, part in made)

@@ -79,9 +79,10 @@ def pooled(
     inner = require_transformation("pooled's inner", inner)
 
     def by_leaf(f: Callable[..., Any], *trees: Any) -> Any:
-        if callable(over):
-            return map_with_names(lambda path, x, *rest: f(over(path, x), x, *rest), *trees)
-        return jax.tree.map(lambda x, *rest: f(over, x, *rest), *trees)
+        axes: Any = over
+        if callable(axes):
+            return map_with_names(lambda path, x, *rest: f(axes(path, x), x, *rest), *trees)
+        return jax.tree.map(lambda x, *rest: f(axes, x, *rest), *trees)
 
     def pool(tree: Any) -> Any:
         if over == "tree":

@@ -15,7 +15,7 @@ class RunningMaxState(NamedTuple):
     """State of :func:`running_max`: top, y; count, the steps taken, read by a schedule alone."""
 
     top: optax.Updates
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def running_max(growth: Scalar | optax.Schedule = 1.0) -> optax.GradientTransformation:

@@ -15,7 +15,7 @@ class RunningMeanState(NamedTuple):
     """State of :func:`running_mean`: mean, y; count, the steps taken."""
 
     mean: optax.Updates
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def running_mean(rate: optax.Schedule | None = None) -> optax.GradientTransformation:
@@ -53,11 +53,11 @@ def running_mean(rate: optax.Schedule | None = None) -> optax.GradientTransforma
         del params
         r = rate(state.count) if rate is not None else 1 / step_number(state.count)
 
-        def mean(y, x):
+        def moved(y, x):
             # As a convex combination: y + r (x - y) is NaN where both have left float32.
             return ((1 - r) * y + r * x).astype(y.dtype)
 
-        mean = jax.tree.map(mean, state.mean, updates)
+        mean = jax.tree.map(moved, state.mean, updates)
         return mean, RunningMeanState(mean, optax.safe_increment(state.count))
 
     return optax.GradientTransformation(init, update)

@@ -1,6 +1,6 @@
 """Another view of the gradient: Xie et al. (2024), Algorithm 1."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import optax
 
@@ -51,7 +51,7 @@ def with_view(
     def init(params):
         return WithViewState(view.init(params), inner.init(params))
 
-    def update(updates, state, params=None, *, grad=None, **extra_args):
+    def update(updates, state, params=None, *, grad: Any = None, **extra_args):
         require_grad("with_view", grad, updates)
         seen, view_state = view.update(grad, state.view, params, **extra_args)
         updates, inner_state = inner.update(updates, state.inner, params, grad=seen, **extra_args)

@@ -1,6 +1,6 @@
 """Averages of the iterates: Polyak and Juditsky (1992)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import optax
@@ -19,7 +19,9 @@ class AverageIteratesState(NamedTuple):
     def eval_params(self, params: optax.Params) -> optax.Params:
         """The mean; before the first step the parameters themselves."""
         return map_kept(
-            lambda mean, theta: jnp.where(self.mean.count > 0, mean, theta), self.mean.mean, params
+            lambda mean, theta: jnp.where(jnp.asarray(self.mean.count) > 0, mean, theta),
+            self.mean.mean,
+            params,
         )
 
 
@@ -53,7 +55,7 @@ def average_iterates(rate: optax.Schedule | None = None) -> optax.GradientTransf
     References:
       Polyak and Juditsky (1992).
     """
-    average = optax.with_extra_args_support(running_mean(rate))
+    average: Any = running_mean(rate)
 
     def init(params):
         return AverageIteratesState(average.init(params))

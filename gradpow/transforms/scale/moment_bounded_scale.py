@@ -24,7 +24,7 @@ class MomentBoundedState(NamedTuple):
     """State of :func:`moment_bounded_scale`: moment, the filter's; count, the steps taken."""
 
     moment: optax.OptState
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
 
 def moment_bounded_scale(
