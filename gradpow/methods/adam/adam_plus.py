@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import optax
 
 from gradpow.core import Scalar, chain, check, check_rate
-from gradpow.transforms import extrapolate, moment_scale, pooled, running_mean
+from gradpow.transforms import extrapolate, norm_scale, running_mean
 
 __all__ = ["adam_plus"]
 
@@ -46,7 +46,7 @@ def adam_plus(
     check_rate(learning_rate=learning_rate)
     return chain(
         running_mean(lambda count: jnp.where(jnp.asarray(count) > 0, b, 1.0)),
-        chain(moment_scale(pooled(optax.identity(), over="tree"), power=0.25)),
+        norm_scale(0.5, over="tree"),
         optax.scale(b**a),
         optax.scale_by_learning_rate(learning_rate),
         extrapolate(1 / b - 1),

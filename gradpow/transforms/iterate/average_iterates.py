@@ -55,13 +55,15 @@ def average_iterates(rate: optax.Schedule | None = None) -> optax.GradientTransf
     References:
       Polyak and Juditsky (1992).
     """
-    average: Any = running_mean(rate)
+    average = running_mean(rate)
 
     def init(params):
-        return AverageIteratesState(average.init(params))
+        mean: Any = average.init(params)
+        return AverageIteratesState(mean)
 
-    def update(updates, state, params=None):
+    def update(updates, state, params: Any = None):
         require_params("average_iterates", params)
-        return updates, AverageIteratesState(average.update(params, state.mean)[1])
+        mean: Any = average.update(params, state.mean)[1]
+        return updates, AverageIteratesState(mean)
 
     return optax.GradientTransformation(init, update)
