@@ -30,7 +30,7 @@ def mixture(
     :func:`gradpow.transforms.linear_coupling` is the mixture of two steps with tau and 1 - tau.
 
     Args:
-      *terms: pairs of a weight, a finite number or a schedule from the count, which is 0 at the
+      terms: pairs of a weight, a finite number or a schedule from the count, which is 0 at the
         first step, and a transformation.
 
     Returns:
