@@ -24,9 +24,10 @@ def smallest_normal(x: jax.Array) -> Any:
 @functools.partial(jax.jit, inline=True)
 def guarded_divide(n: jax.Array, d: jax.Array) -> jax.Array:
     """n/d for d >= 0, and 0 where d is zero or subnormal (XLA divides by those as by zero)."""
-    # NaN < tiny is false, so a NaN denominator stays NaN. The inner where keeps slopes finite.
+    # NaN < tiny is false, so a NaN denominator stays NaN. Both are chosen before they are divided:
+    # slopes stay finite, and XLA does not make n/(c d) of (n/c)/d, where c d may vanish.
     vanished = d < smallest_normal(d)
-    return jnp.where(vanished, 0, n / jnp.where(vanished, 1, d))
+    return jnp.where(vanished, 0, n) / jnp.where(vanished, 1, d)
 
 
 def with_sign(y: jax.Array, x: jax.Array) -> jax.Array:

@@ -49,3 +49,9 @@ def test_a_guarded_quotient_times_its_denominator_is_the_numerator(n, d):
     d = np.abs(d)
     quotient = _divide(n, d)
     np.testing.assert_allclose(quotient * d, np.where(d > 0, n, 0), rtol=ROUNDING)
+
+
+def test_a_guarded_quotient_of_a_quotient_is_not_divided_by_a_product_that_vanishes():
+    quotient = jax.jit(lambda n, c, d: guarded_divide(n / c, d))
+    n, c, d = (jnp.full(2, x) for x in (0.0, 0.5, TINY))
+    np.testing.assert_array_equal(quotient(n, c, d), 0.0)

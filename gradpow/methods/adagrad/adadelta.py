@@ -23,7 +23,7 @@ def adadelta(
     Args:
       learning_rate: eta, a number or a schedule; the paper has none.
       rho: the weight of the past, in [0, 1). The paper's best; optax's and PyTorch's is 0.9.
-      eps: inside both roots, >= 0; it sets the first steps. The paper's best.
+      eps: inside both roots, > 0; it sets the first steps. The paper's best.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -35,6 +35,6 @@ def adadelta(
       Zeiler (2012), Algorithm 1.
     """
     check("in [0, 1)", rho=rho)
-    check("finite and >= 0", eps=eps)
+    check("finite and > 0", eps=eps)
     check_rate(learning_rate=learning_rate)
     return chain(optax.scale_by_adadelta(rho, eps), optax.scale_by_learning_rate(learning_rate))

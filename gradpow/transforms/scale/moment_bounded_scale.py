@@ -84,7 +84,9 @@ def moment_bounded_scale(
             root = root_of(v, 2) + eps
             # Of a gradient that has died, or never came, nothing is known but the bounds.
             factor = jnp.where(root > 0, guarded_divide(jnp.asarray(rate, u.dtype), root), high)
-            return jnp.clip(factor, low, high).astype(u.dtype) * u
+            bounded = jnp.clip(factor, low, high).astype(u.dtype)
+            # An upper bound that has left float32 would make NaN of an update that is 0.
+            return jnp.minimum(bounded, jnp.finfo(u.dtype).max) * u
 
         updates = jax.tree.map(scale, updates, v)
         return updates, MomentBoundedState(inner.moment, optax.safe_increment(count))

@@ -5,7 +5,7 @@ import numpy as np
 import optax
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import factored, moment_scale
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, in_both_types
@@ -13,6 +13,7 @@ from tests.contract.exact import assert_steps_of_loop, in_both_types
 
 def by_average(b: Scalar) -> optax.GradientTransformation:
     """As it is used: of what may be negative the mean of rows may be 0."""
+    check("in [0, 1)", b=b)
     return moment_scale(factored(optax.ema(b, debias=False)), eps=0.1)
 
 
