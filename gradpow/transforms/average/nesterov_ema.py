@@ -51,11 +51,12 @@ def nesterov_ema(b: Scalar, mu: optax.Schedule) -> optax.GradientTransformation:
 
     def update(updates, state, params=None):
         del params
-        now, later = mu(state.count), mu(state.count + 1)
+        count = jnp.asarray(optax.safe_increment(state.count))
+        now, later = mu(state.count), mu(count)
         product = jnp.asarray(state.product * now, state.product.dtype)
         m = jax.tree.map(lambda m, u: (b * m + (1 - b) * u).astype(m.dtype), state.m, updates)
         of_m, of_u = later / (1 - product * later), (1 - now) / (1 - product)
         emitted = jax.tree.map(lambda m, u: (of_m * m + of_u * u).astype(u.dtype), m, updates)
-        return emitted, NesterovEmaState(m, product, jnp.asarray(optax.safe_increment(state.count)))
+        return emitted, NesterovEmaState(m, product, count)
 
     return optax.GradientTransformation(init, update)

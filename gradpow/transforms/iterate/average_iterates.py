@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import map_kept, require_params
+from gradpow.core import map_kept, require_like, require_params
 from gradpow.transforms.average.running_mean import RunningMeanState, running_mean
 
 __all__ = ["AverageIteratesState", "average_iterates"]
@@ -64,6 +64,7 @@ def average_iterates(rate: optax.Schedule | None = None) -> optax.GradientTransf
     def update(updates, state, params: Any = None):
         require_params("average_iterates", params)
         mean: Any = average.update(params, state.mean)[1]
+        require_like(params, "the mean", mean.mean)
         return updates, AverageIteratesState(mean)
 
     return optax.GradientTransformation(init, update)

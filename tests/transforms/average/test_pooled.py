@@ -7,13 +7,14 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import Blocks, moment_scale, pooled
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types
 
 
 def by_tensor(b: Scalar, eps: Scalar) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     return moment_scale(pooled(optax.ema(b, debias=False)), eps=eps)
 
 

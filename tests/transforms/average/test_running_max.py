@@ -6,13 +6,14 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import running_max
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, at, in_both_types
 
 
 def fading(growth: Scalar) -> optax.GradientTransformation:
+    check("finite and >= 0", growth=growth)
     return running_max(growth)  # whose schedules change what it keeps, as no rate does
 
 

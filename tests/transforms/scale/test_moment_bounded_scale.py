@@ -4,7 +4,7 @@ import numpy as np
 import optax
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import moment_bounded_scale
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, at, divide, in_both_types, rate, settings
@@ -21,12 +21,14 @@ def upper(count):
 def by_average(
     b: Scalar, learning_rate: optax.ScalarOrSchedule, eps: Scalar
 ) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     return moment_bounded_scale(optax.ema(b, debias=False), learning_rate, lower, upper, eps)
 
 
 def in_wide_bounds(
     b: Scalar, learning_rate: optax.ScalarOrSchedule, eps: Scalar
 ) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     bounds = optax.constant_schedule(1e-3), optax.constant_schedule(1e3)
     return moment_bounded_scale(optax.ema(b, debias=False), learning_rate, *bounds, eps)
 

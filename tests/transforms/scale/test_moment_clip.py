@@ -4,13 +4,14 @@ import numpy as np
 import optax
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import moment_clip
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types, settings
 
 
 def by_average(b: Scalar, order: Scalar, eps: Scalar) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     return moment_clip(optax.ema(b, debias=False), order, eps)
 
 

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import moment_scale, p_norm_scale, running_max, sign_power
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, divide, in_both_types, settings
@@ -16,6 +16,7 @@ from tests.contract.identities import assert_same
 def by_average(
     b: Scalar, order: Scalar, power: Scalar | None, eps: Scalar, eps_root: Scalar
 ) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     return moment_scale(optax.ema(b, debias=False), order, power, eps, eps_root)
 
 
