@@ -20,7 +20,12 @@ README = Path(__file__).parent.parent / "README.md"
 # The fields of optax's states, which optax does not describe.
 OPTAX = {
     "count": "steps taken",
+    "count_m2": "steps taken, of the slow average",
+    "e_g": "average of the squares of what enters it",
+    "e_x": "average of the squares of its steps",
     "ema": "average of what enters it",
+    "m1": "average of what enters it, fast",
+    "m2": "average of what enters it, slow",
     "mu": "average of what enters it",
     "nu": "average of its squares",
     "ns_coeffs": "coefficients of the Newton-Schulz iteration",
@@ -75,10 +80,12 @@ def _whole(factory: Callable[..., optax.GradientTransformation]) -> optax.Gradie
 
     Numbers are 0.1 where that is in the range, else 3; wrapped is a momentum.
     """
-    given, numbers = {}, []
+    terms, given, numbers = [], {}, []
     for name, parameter in inspect.signature(factory).parameters.items():
         said, required = str(parameter.annotation), parameter.default is parameter.empty
-        if "GradientTransformation" in said and required:
+        if parameter.kind is parameter.VAR_POSITIONAL:  # weighed terms
+            terms = [(1.0, optax.trace(0.9))]
+        elif "GradientTransformation" in said and required:
             given[name] = optax.trace(0.9)
         elif required:
             numbers.append(name)
@@ -86,7 +93,7 @@ def _whole(factory: Callable[..., optax.GradientTransformation]) -> optax.Gradie
             given[name] = 0.1
     for values in itertools.product((0.1, 3.0), repeat=len(numbers)):
         try:
-            return factory(**given, **dict(zip(numbers, values, strict=True)))
+            return factory(*terms, **given, **dict(zip(numbers, values, strict=True)))
         except ValueError as error:
             refused = error
     raise refused

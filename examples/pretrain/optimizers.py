@@ -94,7 +94,9 @@ def make_optimizer(
 
     def make(**annealed: float) -> optax.GradientTransformation:
         numbers = {**hyper, **annealed}
-        return entry.make(schedule, weight_decay=weight_decay, clip=clip, **numbers)
+        return entry.make(
+            schedule, weight_decay=weight_decay, clip=clip, peak=peak or None, **numbers
+        )
 
     try:
         if not anneal:

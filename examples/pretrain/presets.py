@@ -44,6 +44,8 @@ NANO_RATES = {
     "grams": 1e-2, "cautious_adam": 1e-2, "cautious_lion": 1e-3, "cautious_muon": 1e-2,
 }  # fmt: skip
 _COUPLED = {"adam", "sgd"}  # their L2 penalty is no multiple of the rate
+# Whose rates are of another size: their steps have the parameters' units, or thousandths of them.
+_OTHER_UNITS = {"adadelta": 1.0, "lars": 10.0}
 _TAU = "a constant tau turns runs of 2,000 steps and more back: give them --anneal tau"
 NANO = Setting(
     model="a model for CPUs",
@@ -54,9 +56,19 @@ NANO = Setting(
     warmup=50,
     schedule="cosine",
     recipes={
-        # As it reads: 0.1, not 0.09999999999999999.
-        key: Recipe(rate, 0.0 if key in _COUPLED else float(f"{3e-4 / rate:g}"))
-        for key, rate in NANO_RATES.items()
+        **{
+            key: Recipe(
+                rate,
+                # As it reads: 0.1, not 0.09999999999999999.
+                0.0 if key in _COUPLED else float(f"{3e-4 / rate:g}"),
+                note=_TAU if key.startswith("stacey") else "",
+            )
+            for key, rate in NANO_RATES.items()
+        },
+        **{
+            key: Recipe(rate, 0.0, note="a rate of the right size, not tuned here")
+            for key, rate in _OTHER_UNITS.items()
+        },
     },
     data="stdlib",
     tokenizer="bytes",

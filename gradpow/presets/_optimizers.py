@@ -63,6 +63,7 @@ class Optimizer(NamedTuple):
         weight_decay: optax.ScalarOrSchedule,
         mask: Any = decay_mask,
         clip: float = 0.0,
+        peak: float | None = None,
         **hyper: Any,
     ) -> optax.GradientTransformation:
         """Clipping, and then the optimizer.
@@ -72,12 +73,15 @@ class Optimizer(NamedTuple):
           weight_decay: times the learning rate, but for Adam and SGD, whose gradients it enters.
           mask: which parameters decay, as in :func:`optax.adamw`.
           clip: largest global norm of the gradient; 0 for no clipping.
+          peak: of the schedule, for what asks for it, such as AdamC.
           hyper: the hyper-parameters that differ from its own.
 
         Returns:
           An :class:`optax.GradientTransformation`.
         """
         numbers = {**self.hyper, **hyper}
+        if peak is not None and _takes(self.factory, "peak"):
+            numbers["peak"] = peak
         tx = self.factory(learning_rate, weight_decay=weight_decay, mask=mask, **numbers)
         return optax.chain(optax.clip_by_global_norm(clip), tx) if clip else tx
 

@@ -142,6 +142,7 @@ class Preset:
             weight_decay=self.weight_decay,
             mask=mask,
             clip=self.clip,
+            peak=self.learning_rate,
             **self.hyper,
         )
 

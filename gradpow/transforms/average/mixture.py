@@ -66,8 +66,7 @@ def mixture(
         now = [w(state.count) if callable(w) else w for w in weights]
 
         def mixed(*emitted):
-            total = sum(w * u for w, u in zip(now, emitted, strict=True))
-            return jnp.asarray(total, emitted[0].dtype)
+            return sum(jnp.asarray(w, u.dtype) * u for w, u in zip(now, emitted, strict=True))
 
         updates = jax.tree.map(mixed, *(u for u, _ in made))
         new_parts = tuple(part for _, part in made)

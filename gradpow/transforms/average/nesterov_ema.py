@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, scalar_dtype
 
 __all__ = ["NesterovEmaState", "nesterov_ema"]
 
@@ -47,7 +47,7 @@ def nesterov_ema(b: Scalar, mu: optax.Schedule) -> optax.GradientTransformation:
 
     def init(params):
         zeros = optax.tree.zeros_like(params)
-        return NesterovEmaState(zeros, jnp.ones([]), jnp.zeros([], jnp.int32))
+        return NesterovEmaState(zeros, jnp.ones([], scalar_dtype(params)), jnp.zeros([], jnp.int32))
 
     def update(updates, state, params=None):
         del params
@@ -56,7 +56,11 @@ def nesterov_ema(b: Scalar, mu: optax.Schedule) -> optax.GradientTransformation:
         product = jnp.asarray(state.product * now, state.product.dtype)
         m = jax.tree.map(lambda m, u: (b * m + (1 - b) * u).astype(m.dtype), state.m, updates)
         of_m, of_u = later / (1 - product * later), (1 - now) / (1 - product)
-        emitted = jax.tree.map(lambda m, u: (of_m * m + of_u * u).astype(u.dtype), m, updates)
+
+        def emit(m, u):
+            return jnp.asarray(of_m, u.dtype) * m + jnp.asarray(of_u, u.dtype) * u
+
+        emitted = jax.tree.map(emit, m, updates)
         return emitted, NesterovEmaState(m, product, count)
 
     return optax.GradientTransformation(init, update)

@@ -52,7 +52,7 @@ def running_max(growth: Scalar | optax.Schedule = 1.0) -> optax.GradientTransfor
         del params
         gamma = growth(state.count) if callable(growth) else growth
         top = jax.tree.map(
-            lambda y, x: jnp.maximum((gamma * y).astype(y.dtype), x), state.top, updates
+            lambda y, x: jnp.maximum(jnp.asarray(gamma, y.dtype) * y, x), state.top, updates
         )
         return top, RunningMaxState(top, optax.safe_increment(state.count))
 

@@ -55,7 +55,8 @@ def running_mean(rate: optax.Schedule | None = None) -> optax.GradientTransforma
 
         def moved(y, x):
             # As a convex combination: y + r (x - y) is NaN where both have left float32.
-            return ((1 - r) * y + r * x).astype(y.dtype)
+            weight = jnp.asarray(r, y.dtype)
+            return (1 - weight) * y + weight * x
 
         mean = jax.tree.map(moved, state.mean, updates)
         return mean, RunningMeanState(mean, optax.safe_increment(state.count))

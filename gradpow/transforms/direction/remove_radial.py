@@ -13,6 +13,7 @@ from gradpow.core import (
     full_mask,
     guarded_divide,
     require_grad,
+    require_mask,
     require_params,
     square_root,
 )
@@ -75,6 +76,7 @@ def remove_radial(
     check("finite and >= 0", delta=delta, eps=eps)
     check("in [0, 1]", wd_ratio=wd_ratio)
     check_optional_rate(weight_decay=weight_decay)
+    require_mask(mask)
 
     def init(params):
         del params

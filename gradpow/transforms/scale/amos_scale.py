@@ -15,6 +15,7 @@ from gradpow.core import (
     guarded_divide,
     map_with_names,
     require_params,
+    scalar_dtype,
     square_root,
 )
 from gradpow.transforms.average.pooled import Axes, PooledState, pooled
@@ -91,7 +92,7 @@ def amos_scale(
         squares = jax.tree.map(jnp.square, updates)
         square_means, _ = mean.update(squares, PooledState(optax.EmptyState()))
         v, new_v = average.update(squares, state.v)
-        eta = jnp.asarray(rate(state.count), jnp.result_type(float))
+        eta = jnp.asarray(rate(state.count), scalar_dtype(updates))
 
         def scaled(path, u, theta, b, v, gamma):
             own = eta * scale(path, u)

@@ -78,13 +78,13 @@ def moment_bounded_scale(
         count = state.count
         v, inner = moment_of(moment, 2, grad, MomentState(state.moment), params, extra_args)
         rate = learning_rate(count) if callable(learning_rate) else learning_rate
-        low, high = lower(count), upper(count)
 
         def scale(u, v):
+            low, high = (jnp.asarray(bound(count), u.dtype) for bound in (lower, upper))
             root = root_of(v, 2) + eps
             # Of a gradient that has died, or never came, nothing is known but the bounds.
             factor = jnp.where(root > 0, guarded_divide(jnp.asarray(rate, u.dtype), root), high)
-            bounded = jnp.clip(factor, low, high).astype(u.dtype)
+            bounded = jnp.clip(factor, low, high)
             # An upper bound that has left float32 would make NaN of an update that is 0.
             return jnp.minimum(bounded, jnp.finfo(u.dtype).max) * u
 

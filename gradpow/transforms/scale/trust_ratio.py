@@ -14,6 +14,7 @@ from gradpow.core import (
     full_mask,
     guarded_divide,
     norm,
+    require_mask,
     require_params,
 )
 
@@ -69,6 +70,7 @@ def trust_ratio(
     """
     check("finite and >= 0", coefficient=coefficient, eps=eps)
     check_optional_rate(weight_decay=weight_decay)
+    require_mask(mask)
 
     def init(params):
         del params

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import check, check_rate, guarded_divide, norm, require_params
+from gradpow.core import check, check_rate, guarded_divide, norm, require_mask, require_params
 
 __all__ = ["NormControlState", "norm_control"]
 
@@ -52,6 +52,7 @@ def norm_control(
     """
     check("in [0, 1]", **({} if callable(strength) else {"strength": strength}))
     check_rate(ratio=ratio)
+    require_mask(mask)
 
     def init(params):
         # Without a leaf for optax.tree.map_params, which must not take a norm for a parameter.

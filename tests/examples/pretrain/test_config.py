@@ -126,7 +126,7 @@ def test_every_field_can_be_set_on_the_command_line():
     "arguments, clues",
     [
         (["--preset", "llama"], ["--preset takes llama-nano", "not llama"]),
-        (["--optimizer", "adan"], ["--optimizer takes", "not adan; the nearest are adam, adamw"]),
+        (["--optimizer", "tigre"], ["--optimizer takes", "not tigre; the nearest is tiger"]),
         (["--optimiser", "s3"], ["--optimiser", "did you mean --optimizer?"]),
         (["--optimizer", "s3", "--hyper.q", "2"], ["--hyper.q", "--hyper.b, --hyper.p"]),
         (["--shape.widht", "2"], ["--shape.widht", "--shape.width"]),

@@ -75,7 +75,8 @@ def test_layers_in_a_stack_are_updated_like_layers_by_themselves(optimizer):
     )
 
 
-@one_of_a_kind([key for key, o in OPTIMIZERS.items() if o.normalises])
+# AdamP and SGDP act on a tensor only where its gradients are all but orthogonal to it.
+@one_of_a_kind([k for k, o in OPTIMIZERS.items() if o.normalises and k not in ("adamp", "sgdp")])
 def test_without_a_normaliser_a_layer_they_would_differ(optimizer):
     differences = jax.tree.map(
         lambda a, b: jnp.max(jnp.abs(a - b)), listed(optimizer), stacked(optimizer, wrapped=False)
