@@ -71,12 +71,12 @@ def test_at_a_constant_rate_it_is_adamw(numbers):
 
 
 def test_by_default_the_decay_of_matrices_is_corrected_but_not_of_the_head_or_embeddings():
-    names = ("mlp", "lm_head", "embed")
-    params = {name: {"kernel": np.ones(1, np.float32)} for name in names}
+    names = ("mlp/kernel", "lm_head/kernel", "embed/embedding")
+    params = {name: np.ones(1, np.float32) for name in names}
     tx = gradpow.adamc(lambda count: 0.25, weight_decay=1.0, peak=1.0)
-    zeros = {name: {"kernel": np.zeros(1, np.float32)} for name in names}
+    zeros = {name: np.zeros(1, np.float32) for name in names}
     steps, _ = tx.update(zeros, tx.init(params), params)
-    assert [float(steps[name]["kernel"][0]) for name in names] == [-0.0625, -0.25, -0.25]
+    assert [float(steps[name][0]) for name in names] == [-0.0625, -0.25, -0.25]
 
 
 def test_a_schedule_needs_its_peak():
