@@ -285,6 +285,7 @@ OTHERS = {  # most of which NumPy would broadcast
     "an axis too many": SHAPED | {"vector": jnp.ones((1, 3))},
     "a list": [jnp.ones((2, 3)), jnp.ones((3, 1))],
 }
+OF_PARAMETERS = ("average_iterates", "averaged_sgd")  # what they keep is no gradient's
 OF_SHAPE = r"(parameters and the updates differ|state belongs to another optimizer)"
 
 
@@ -293,7 +294,7 @@ OF_SHAPE = r"(parameters and the updates differ|state belongs to another optimiz
 def test_gradients_of_another_structure_are_refused_not_broadcast(name, what):
     tx = CASES[name].in_chain()
     state = jax.eval_shape(tx.init, SHAPED)
-    by_names = any(x.ndim for x in jax.tree.leaves(state)) and name != "average_iterates"
+    by_names = any(x.ndim for x in jax.tree.leaves(state)) and name not in OF_PARAMETERS
     if what == "another name" and not by_names:
         return  # nothing of it is by name, or what is by name are the parameters
     by_name = rf"{OF_SHAPE}|pytree structure error"  # of a link whose state has no names

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate
+from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, step_number
 from gradpow.transforms import decay_weights, moment_scale, nesterov_ema
 
 __all__ = ["nadam"]
@@ -53,7 +53,7 @@ def nadam(
     check_optional_rate(weight_decay=weight_decay)
 
     def mu(count):
-        return b1 * (1 - 0.5 * 0.96 ** ((count + 1) * psi))
+        return b1 * (1 - 0.5 * 0.96 ** (step_number(count) * psi))
 
     with_psi = optax.chain(nesterov_ema(b1, mu), moment_scale(optax.ema(b2), eps=eps))
     return chain(
