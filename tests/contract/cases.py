@@ -37,7 +37,7 @@ CASES = {**LINKS, **WRAPPERS, **METHODS}
 FIRST = ("powered", "agreement")
 
 
-def _is_hunted(name: str) -> bool:
+def is_hunted(name: str) -> bool:
     """All links and wrappers, the methods of the first four papers, and of the others a third.
 
     A method is a chain of links that passed the contract, and owes test_methods.py; the whole
@@ -52,9 +52,9 @@ def _is_hunted(name: str) -> bool:
 def each(names: Collection[str], hunted: Collection[str] = ()) -> Any:
     """Marks a test to run for all names, and with `-m hunt` for those of `hunted` too.
 
-    Of methods a sample is hunted, see `_is_hunted`.
+    Of methods a sample is hunted, see `is_hunted`.
     """
-    rare = [name for name in hunted if name not in names and _is_hunted(name)]
+    rare = [name for name in hunted if name not in names and is_hunted(name)]
     hunt = [pytest.param(name, marks=pytest.mark.hunt) for name in rare]
     return pytest.mark.parametrize("name", [*names, *hunt])
 

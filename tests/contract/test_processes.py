@@ -55,7 +55,6 @@ def results(tmp_path_factory):
 # What sums in floats over the devices. The masks of AMS and Cautious are counted in integers.
 SUMS = {
     "muonpower": 1e-6,
-    "tiger": 1e-6,
     "lp_steepest_scaled": 1e-6,
     "parameter_rms_scale": 1e-6,
     "parameter_rms_scale_rows": 1e-6,
