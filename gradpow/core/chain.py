@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gradpow.core.misuse import refuse_foreign_states, require_transformation
@@ -114,6 +115,8 @@ def _is(kind: Any, x: Any) -> bool:
 
 def _dtype(x: Any) -> Any:
     """None for what is no number, such as the functions in an Equinox module."""
+    if isinstance(x, np.ndarray | np.generic) and x.dtype != jax.dtypes.float0:
+        return jnp.result_type(x)  # NumPy's float64 is float32 to JAX by default
     if hasattr(x, "dtype"):
         return x.dtype
     return jnp.result_type(x) if isinstance(x, bool | int | float | complex) else None
