@@ -52,8 +52,10 @@ def nadam(
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
 
+    growth: Any = psi
+
     def mu(count):
-        return b1 * (1 - 0.5 * 0.96 ** (step_number(count) * psi))
+        return b1 * (1 - 0.5 * 0.96 ** (step_number(count) * growth))
 
     with_psi = optax.chain(nesterov_ema(b1, mu), moment_scale(optax.ema(b2), eps=eps))
     return chain(
