@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from gradpow.core import (
@@ -109,7 +110,13 @@ def moment_of(
     extra_args: dict[str, Any],
 ) -> tuple[Any, MomentState]:
     """F(|g|^q), and the state after it."""
-    powers = jax.tree.map(lambda g: abs_power(g, order), grad)
+
+    def power(g):
+        x = abs_power(g, order)
+        # High powers soon leave float32, and a filter that forgets all makes 0 * inf of that.
+        return x if is_static(order) and order <= 2 else jnp.minimum(x, jnp.finfo(x.dtype).max)
+
+    powers = jax.tree.map(power, grad)
     v, new_state = moment.update(powers, state.moment, params, **extra_args)
     return v, MomentState(new_state)
 
