@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, step_number
 
 __all__ = ["ademamix_alpha", "ademamix_b3", "matched_weight_decay", "warmup_stable_decay"]
 
@@ -139,7 +139,7 @@ def ademamix_b3(b1: Scalar, b3: Scalar, steps: Scalar) -> optax.Schedule:
 
 def _done(count: jax.typing.ArrayLike, steps: Scalar) -> jax.Array:
     """The share of the steps that is done after this one."""
-    return jnp.minimum((jnp.asarray(count, float) + 1) / steps, 1)
+    return jnp.minimum(step_number(count) / steps, 1)
 
 
 def matched_weight_decay(adam_lr: Scalar, adam_weight_decay: Scalar, lr: Scalar) -> Scalar:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, require_transformation
+from gradpow.core import Scalar, check, require_transformation, value_at
 
 __all__ = ["MixtureState", "mixture"]
 
@@ -63,7 +63,7 @@ def mixture(
             tx.update(updates, part, params, **extra_args)
             for tx, part in zip(parts, state.parts, strict=True)
         ]
-        now = [w(state.count) if callable(w) else w for w in weights]
+        now = [value_at(w, state.count) for w in weights]
 
         def mixed(*emitted):
             return sum(jnp.asarray(w, u.dtype) * u for w, u in zip(now, emitted, strict=True))

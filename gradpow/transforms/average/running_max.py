@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, value_at
 
 __all__ = ["RunningMaxState", "running_max"]
 
@@ -50,7 +50,7 @@ def running_max(growth: Scalar | optax.Schedule = 1.0) -> optax.GradientTransfor
 
     def update(updates, state, params=None):
         del params
-        gamma = growth(state.count) if callable(growth) else growth
+        gamma = value_at(growth, state.count)
         top = jax.tree.map(
             lambda y, x: jnp.maximum(jnp.asarray(gamma, y.dtype) * y, x), state.top, updates
         )

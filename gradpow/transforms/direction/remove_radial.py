@@ -16,6 +16,7 @@ from gradpow.core import (
     require_mask,
     require_params,
     square_root,
+    value_at,
 )
 
 __all__ = ["RemoveRadialState", "remove_radial"]
@@ -86,7 +87,7 @@ def remove_radial(
         del extra_args
         require_params("remove_radial", params)
         require_grad("remove_radial", grad, updates)
-        decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
+        decay = value_at(weight_decay, state.count)
         wanted = full_mask(mask, params)
 
         def remove(u, theta, g, decays):

@@ -13,6 +13,7 @@ from gradpow.core import (
     guarded_divide,
     require_grad,
     require_transformation,
+    value_at,
 )
 
 from .moment_scale import MomentState, moment_of, root_of
@@ -77,7 +78,7 @@ def moment_bounded_scale(
         require_grad("moment_bounded_scale", grad, updates)
         count = state.count
         v, inner = moment_of(moment, 2, grad, MomentState(state.moment), params, extra_args)
-        rate = learning_rate(count) if callable(learning_rate) else learning_rate
+        rate = value_at(learning_rate, count)
 
         def scale(u, v):
             low, high = (jnp.asarray(bound(count), u.dtype) for bound in (lower, upper))

@@ -16,6 +16,7 @@ from gradpow.core import (
     norm,
     require_mask,
     require_params,
+    value_at,
 )
 
 __all__ = ["TrustRatioState", "trust_ratio"]
@@ -78,7 +79,7 @@ def trust_ratio(
 
     def update(updates, state, params=None):
         require_params("trust_ratio", params)
-        decay = weight_decay(state.count) if callable(weight_decay) else weight_decay
+        decay = value_at(weight_decay, state.count)
         wanted = full_mask(mask, params)
 
         def scale(u, theta, decays):

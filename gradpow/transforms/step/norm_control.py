@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import check, check_rate, guarded_divide, norm, require_mask, require_params
+from gradpow.core import (
+    check,
+    check_rate,
+    guarded_divide,
+    norm,
+    require_mask,
+    require_params,
+    value_at,
+)
 
 __all__ = ["NormControlState", "norm_control"]
 
@@ -63,8 +71,8 @@ def norm_control(
         require_params("norm_control", params)
         if not jax.tree.leaves(updates):
             return updates, state
-        k = strength(state.count) if callable(strength) else strength
-        r = ratio(state.count) if callable(ratio) else ratio
+        k = value_at(strength, state.count)
+        r = value_at(ratio, state.count)
 
         def control(u, theta, first):
             stepped = theta + u
