@@ -124,11 +124,13 @@ def _dtype(x: Any) -> Any:
 
 def _lift(x: Any) -> Any:
     # By bits: float8 has no promotion to float32, and strict promotion has none at all.
-    wide = _dtype(x) if jnp.finfo(_dtype(x)).bits >= 32 else jnp.float32
+    dtype = _dtype(x)
+    wide = dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32
     if isinstance(x, jax.ShapeDtypeStruct):
         return jax.ShapeDtypeStruct(x.shape, wide, sharding=x.sharding)
     return jnp.asarray(x, wide)
 
 
 def _as(x: Any, like: Any) -> Any:
-    return x if _dtype(x) == _dtype(like) else jnp.asarray(x, _dtype(like))
+    dtype = _dtype(like)
+    return x if _dtype(x) == dtype else jnp.asarray(x, dtype)

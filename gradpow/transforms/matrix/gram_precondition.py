@@ -8,6 +8,7 @@ import optax
 
 from gradpow.core import (
     Scalar,
+    abs_power,
     check,
     laid_out_as,
     matrix_function,
@@ -118,11 +119,6 @@ def _gram(g: jax.Array) -> jax.Array:
 
 def _inverse(w: jax.Array, power: jax.Array, eps: jax.Array, eps_root: jax.Array) -> jax.Array:
     rounding = w.size * jnp.finfo(w.dtype).eps * jnp.max(w, initial=0)
-    d = _power(jnp.maximum(w, 0) + eps_root, power) + eps
-    vanished = d <= _power(rounding, power)
+    d = abs_power(jnp.maximum(w, 0) + eps_root, power) + eps
+    vanished = d <= abs_power(rounding, power)
     return jnp.where(vanished, 0, 1 / jnp.where(vanished, 1, d))
-
-
-def _power(x: jax.Array, power: jax.Array) -> jax.Array:
-    positive = x > 0
-    return jnp.where(positive, jnp.where(positive, x, 1) ** power, 0)

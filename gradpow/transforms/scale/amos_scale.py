@@ -12,6 +12,7 @@ from gradpow.core import (
     Scalar,
     check,
     check_rate,
+    filled,
     guarded_divide,
     map_with_names,
     require_params,
@@ -77,7 +78,7 @@ def amos_scale(
     check("in [0, 1)", b2=b2)
     rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     mean = pooled(optax.identity(), over, mean=True)
-    average = pooled(running_mean(lambda count: _debiasing(b2, count)), over, mean=True)
+    average = pooled(running_mean(lambda count: (1 - b2) / filled(b2, count)), over, mean=True)
 
     def init(params):
         v: Any = average.init(params)
@@ -105,12 +106,6 @@ def amos_scale(
         return emitted, AmosState(new_v, b, jnp.asarray(optax.safe_increment(state.count)))
 
     return optax.GradientTransformationExtraArgs(init, update)
-
-
-def _debiasing(b: Scalar, count: jax.typing.ArrayLike) -> jax.Array:
-    """The rate (1 - b) / (1 - b^t), without the cancellation near b = 1."""
-    t = jnp.asarray(count, jnp.result_type(float)) + 1
-    return (1 - b) / -jnp.expm1(t * jnp.log(b))
 
 
 def _decay(eta: jax.Array, b: jax.Array, square: jax.Array, v: jax.Array) -> jax.Array:
