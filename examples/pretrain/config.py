@@ -147,9 +147,7 @@ class RunConfig(Start):
 
     def check(self) -> None:
         """Raises `UserError` for what makes no sense."""
-        for key in self.at_least_one:
-            if getattr(self, key) < 1:
-                raise UserError(f"--{key.replace('_', '-')} must be at least 1")
+        cli.require_at_least(1, **{key: getattr(self, key) for key in self.at_least_one})
         for key in ("save_every", "learning_rate", "weight_decay", "clip", "peak_flops", "seed"):
             if not 0 <= getattr(self, key) < float("inf"):
                 raise UserError(f"--{key.replace('_', '-')} must be at least 0 and finite")
@@ -337,18 +335,20 @@ def stored(out: Path) -> dict[str, Any]:
 def read(out: Path, kind: type[Kind] = Config) -> Kind:
     """The configuration of the run in a folder."""
     try:
-        fields = dict(stored(out)["config"])
+        fields = _with_tuples(stored(out)["config"])
         default = kind.defaults(fields["preset"], fields["optimizer"])
-        # JSON has no tuples.
-        sizes = {k: tuple(x) if isinstance(x, list) else x for k, x in fields.pop("shape").items()}
-        shape = dataclasses.replace(default.shape, **sizes)
+        shape = dataclasses.replace(default.shape, **_with_tuples(fields.pop("shape")))
         mesh = MeshShape(**fields.pop("mesh"))
-        fields["anneal"] = tuple(fields.get("anneal", ()))
         found = dataclasses.replace(default, **fields | {"out": out, "shape": shape, "mesh": mesh})
         found.check()
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{out}/config.json is not what a run writes: {error}") from None
     return found
+
+
+def _with_tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists alone."""
+    return {key: tuple(x) if isinstance(x, list) else x for key, x in fields.items()}
 
 
 def tokenizer_of(out: Path) -> Path:
