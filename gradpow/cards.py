@@ -65,8 +65,8 @@ def links() -> list[Card]:
 
     Examples:
       >>> from gradpow.cards import links
-      >>> [card.name for card in links() if card.folder == "gradient"]
-      ['sign_power']
+      >>> [card.folder for card in links() if card.name == "sign_power"]
+      ['gradient']
     """
     return _inside(transforms)
 

@@ -5,7 +5,14 @@ from typing import Any
 import optax
 
 from gradpow.core import Scalar, chain, check, check_optional_rate, check_rate, product
-from gradpow.transforms import difference, mixture, moment_scale, proximal_decay, with_view
+from gradpow.transforms import (
+    difference,
+    mixture,
+    moment_scale,
+    proximal_decay,
+    take_grad,
+    with_view,
+)
 
 __all__ = ["adan"]
 
@@ -51,11 +58,14 @@ def adan(
     check("finite and >= 0", eps=eps)
     check_rate(learning_rate=learning_rate)
     check_optional_rate(weight_decay=weight_decay)
+    change = mixture((1.0, take_grad()), (-1.0, optax.identity()))  # b2 Delta, by the view's state
     return chain(
-        mixture((1.0, optax.ema(b1)), (b2, optax.chain(difference(), optax.ema(b2)))),
         with_view(
             mixture((1.0, optax.identity()), (b2, difference())),
-            moment_scale(optax.ema(b3), eps=eps),
+            optax.chain(
+                mixture((1.0, optax.ema(b1)), (1.0, optax.chain(change, optax.ema(b2)))),
+                moment_scale(optax.ema(b3), eps=eps),
+            ),
         ),
         optax.scale_by_learning_rate(learning_rate),
         proximal_decay(product(learning_rate, weight_decay), mask),

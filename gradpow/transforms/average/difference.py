@@ -10,9 +10,9 @@ __all__ = ["DifferenceState", "difference"]
 
 
 class DifferenceState(NamedTuple):
-    """State of :func:`difference`: previous, the last update; count, the steps taken."""
+    """State of :func:`difference`: negative, minus the last update; count, the steps taken."""
 
-    previous: optax.Updates
+    negative: optax.Updates
     count: jax.typing.ArrayLike
 
 
@@ -40,10 +40,12 @@ def difference() -> optax.GradientTransformation:
     def update(updates, state, params=None):
         del params
         changes = jax.tree.map(
-            lambda u, previous: jnp.where(state.count > 0, u - previous, 0),
+            lambda u, negative: jnp.where(state.count > 0, u + negative, 0),
             updates,
-            state.previous,
+            state.negative,
         )
-        return changes, DifferenceState(updates, optax.safe_increment(state.count))
+        # Negated, since a plain copy of the gradient is a pass over memory of its own.
+        negative = jax.tree.map(jnp.negative, updates)
+        return changes, DifferenceState(negative, optax.safe_increment(state.count))
 
     return optax.GradientTransformation(init, update)
