@@ -38,7 +38,7 @@ FIRST = ("powered", "agreement")
 
 
 def is_hunted(name: str) -> bool:
-    """All links and wrappers, the methods of the first four papers, and of the others a third.
+    """All links and wrappers, the methods of the first four papers, and of the others a sixth.
 
     A method is a chain of links that passed the contract, and owes test_methods.py; the whole
     contract takes it 12 seconds. By checksums, so that a new one changes nothing for the others.
@@ -46,7 +46,7 @@ def is_hunted(name: str) -> bool:
     case = METHODS.get(name)
     if case is None or any(f".{family}." in case.factory.__module__ for family in FIRST):
         return True
-    return zlib.crc32(name.encode()) % 3 == 0
+    return zlib.crc32(name.encode()) % 6 == 0
 
 
 def each(names: Collection[str], hunted: Collection[str] = ()) -> Any:

@@ -22,6 +22,7 @@ from tests.contract.sharded import (
 from tests.contract.stored import (
     BYTES,
     CHANGED,
+    OPTIMIZERS,
     STEPS,
     TREE,
     abstract,
@@ -57,6 +58,33 @@ def test_a_stored_state_loads_means_what_it_meant_and_trains_on(name, stored):
     assert_means_the_same(state, today)
     params = normal(TREE, 0)
     assert all_finite(steps_of(name)(state, first_gradients(), params))
+
+
+# Gradients of three steps: a first one of 0, one that dies, tiny and huge ones, and both in turn.
+CORNERS = ((0, 0, 1), (1, 0, 0), (0, 1e-30, 1e-30), (1e30, -1e30, 1e30), (1e-30, 1e30, 0))
+
+
+@every_method
+def test_zeros_and_numbers_at_the_ends_of_float32_give_finite_steps(name):
+    params = normal(TREE, 0)
+    for factors in map(jnp.array, CORNERS):
+        grads = {leaf: (g.T * factors).T for leaf, g in first_gradients().items()}
+        updates, _ = steps_of(name)(OPTIMIZERS[name].init(params), grads, params)
+        assert all_finite(updates), factors
+
+
+@pytest.mark.hunt
+@each(METHODS)
+def test_every_shape_and_narrow_type_gives_finite_steps(name):
+    shapes = {"empty": (0, 3), "one": (1, 1), "scalar": (), "cube": (2, 3, 2), "four": (1, 2, 2, 2)}
+    params = normal({f"{leaf} {i}": shape for leaf, shape in shapes.items() for i in range(3)}, 0)
+    types = {"0": jnp.float32, "1": jnp.bfloat16, "2": jnp.float16}
+    grads = {leaf: x.astype(types[leaf[-1]]) for leaf, x in params.items()}
+    tx = METHODS[name].in_chain()
+    updates, _ = quick_jit(tx.update)(grads, tx.init(params), params)
+    assert jax.tree.map(jnp.shape, updates) == jax.tree.map(jnp.shape, params)
+    assert all(updates[leaf].dtype == g.dtype for leaf, g in grads.items())
+    assert all_finite(updates)
 
 
 @every_method

@@ -67,9 +67,8 @@ def settings(name):
 
 
 SCHEDULED = [
-    pytest.param(name, rates, id=f"{name}-{'-'.join(rates)}",
-                 marks=[pytest.mark.hunt] * (name in METHODS))
-    for name, case in CASES.items()
+    pytest.param(name, rates, id=f"{name}-{'-'.join(rates)}")
+    for name, case in {**LINKS, **WRAPPERS}.items()  # of methods in test_methods.py
     for rates in dict.fromkeys([*((rate,) for rate in case.rates), case.rates])
     if rates
 ]  # fmt: skip
@@ -94,7 +93,7 @@ def test_schedules_act_at_their_step_and_constant_ones_are_the_constant(name, ra
     constant, varying = run(repeat((low, low))), run(repeat((low, high)))
     # Traced numbers against static ones.
     assert_close(constant, static_updates(name), 1e-5)
-    # From the state of two low steps, since some methods keep their rate in it.
+    # From the state of two low steps, since some keep their rate in it.
     assert_close(varying, run(chain(repeat((low, low), 2), repeat((high, high)))), 0)
     assert differ(varying, constant)
 

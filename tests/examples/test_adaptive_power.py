@@ -13,6 +13,7 @@ from tests.examples.test_sweep import PROBLEM
 BOWL = dataclasses.replace(PROBLEM, about={"model": "a bowl", "batch": "4 points"})
 
 
+@pytest.mark.hunt
 def test_a_study_has_every_arm_and_the_powers_of_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(adaptive_power, "SETTINGS", {"bowl": [(lambda: BOWL, 12)] * 3})
     monkeypatch.setattr(adaptive_power, "POWERS", (0.8, 1.2))

@@ -68,6 +68,7 @@ def started(tmp_path, text):
     return start_run
 
 
+@pytest.mark.hunt
 def test_a_run_is_trained(started, x64, debug_nans):
     out = started()
     assert json.loads((out / "result.json").read_text())["status"] == "finished"
@@ -93,11 +94,16 @@ def test_images_are_trained(tmp_path, x64, debug_nans):
 
 KINDS = [
     (Config, "llama-nano", "adamw"),
-    (Config, "gpt2-nano", "grams"),
-    (Config, "qwen2moe-nano", "s3"),
-    (VisionConfig, "vit-digits", "ams"),
     (VisionConfig, "vae-digits", "adampower"),
-    (VisionConfig, "resnet10-digits", "stacey"),
+    *(
+        pytest.param(*kind, marks=pytest.mark.hunt)
+        for kind in (
+            (Config, "gpt2-nano", "grams"),
+            (Config, "qwen2moe-nano", "s3"),
+            (VisionConfig, "vit-digits", "ams"),
+            (VisionConfig, "resnet10-digits", "stacey"),
+        )
+    ),
 ]
 
 

@@ -282,15 +282,12 @@ def test_job_managers_are_detected_without_any_option(folder, manager):
     assert "on 8 of 8 devices of 2 processes" in said[0] and list(losses(folder / manager))[-1] == 5
 
 
+@pytest.mark.hunt
 @pytest.mark.parametrize(
     "clue, change",
     [
         ("the corpus' hash of process 1 is", "other.txt"),
-        pytest.param(
-            "process 1: --data nowhere.txt: there is no such file",
-            "nowhere.txt",
-            marks=pytest.mark.hunt,
-        ),
+        ("process 1: --data nowhere.txt: there is no such file", "nowhere.txt"),
     ],
 )
 def test_what_is_wrong_in_one_process_ends_all_with_its_reason(folder, clue, change):

@@ -110,6 +110,7 @@ def test_ten_kills_lose_no_committed_checkpoint_and_change_no_bit(tmp_path):
     assert_unbroken(out, whole, last)
 
 
+@pytest.mark.hunt
 def test_a_kill_loses_no_committed_checkpoint_and_changes_no_bit(tmp_path):
     """The run goes on in this process, as far again, and is repeated here without the kill."""
     text, out, whole = words(tmp_path), tmp_path / "run", tmp_path / "whole"
