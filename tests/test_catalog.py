@@ -34,9 +34,9 @@ each_name = pytest.mark.parametrize("name", [entry.name for entry in gradpow.atl
 
 
 @each([*METHODS, *WRAPPERS])
-def test_what_ships_is_what_is_measured(name):
+def test_what_is_got_by_its_name_makes_steps_that_need_keep_and_sum_what_ships(name):
     again = "python -m tests.contract.measured"
-    tx = measured.by_default({**METHODS, **WRAPPERS}[name])
+    tx = gradpow.get(name, **measured.required({**METHODS, **WRAPPERS}[name]))
     shipped = SHIPPED["methods"].get(name)
     assert shipped, f"{name} was never measured: {again}"
     assert shipped["needs"] == measured.needs(tx), again

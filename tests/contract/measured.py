@@ -92,15 +92,18 @@ def sums(tx: Tx) -> str:
     return next((what for what in ("the tree", "a tensor") if what in found), "nothing")
 
 
-def by_default(case: Case) -> Tx:
-    """A method with its own defaults and its case's rate; a wrapper around what keeps nothing."""
+def required(case: Case) -> dict[str, Any]:
+    """What a method must be given: its case's rate; of a wrapper, a base that keeps nothing."""
     given = {**case.numbers, **case.other}
-    required = {
+    return {
         key: optax.sgd(1e-2) if isinstance(given[key], optax.GradientTransformation) else given[key]
         for key, parameter in inspect.signature(case.factory).parameters.items()
         if parameter.default is parameter.empty
     }
-    return optax.with_extra_args_support(case.factory(**required))
+
+
+def by_default(case: Case) -> Tx:
+    return optax.with_extra_args_support(case.factory(**required(case)))
 
 
 def methods() -> dict[str, Any]:
