@@ -77,15 +77,17 @@ def test_a_method_without_sums_is_one_pass_over_each_leaf(name, mesh):
     assert step.cost.collectives == 0
 
 
-# Projections sum over each channel first, and over the tensor if those are too small.
-TWICE = ("adamp", "sgdp")
+# Projections sum over each channel first and over the tensor if those are too small, Adafactor
+# rows and columns first and then what it has divided by them; LARS has a loop for either norm.
+MORE = {"adamp": (2, 2), "sgdp": (2, 2), "adafactor": (4, 2), "lars": (3, 1)}
 
 
 @elementwise_families(["lamb"], ["a tensor", "the tree"])
 def test_a_method_with_sums_is_two_passes_and_one_small_all_reduce(name, mesh):
     step = pods.measure(measured.by_default(CASES[name]), trees.huge(mesh), mesh)
-    assert step.passes <= 2
-    assert step.cost.collectives <= 1 + (name in TWICE)
+    passes, collectives = MORE.get(name, (2, 1))
+    assert step.passes <= passes
+    assert step.cost.collectives <= collectives
     assert step.cost.exchanged < step.parameters / 100
 
 
