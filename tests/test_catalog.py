@@ -36,7 +36,7 @@ each_name = pytest.mark.parametrize("name", [entry.name for entry in gradpow.atl
 @each([*METHODS, *WRAPPERS])
 def test_what_is_got_by_its_name_makes_steps_that_need_keep_and_sum_what_ships(name):
     again = "python -m tests.contract.measured"
-    tx = gradpow.get(name, **measured.required({**METHODS, **WRAPPERS}[name]))
+    tx = measured.by_default(name, {**METHODS, **WRAPPERS}[name])
     shipped = SHIPPED["methods"].get(name)
     assert shipped, f"{name} was never measured: {again}"
     assert shipped["needs"] == measured.needs(tx), again

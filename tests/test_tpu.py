@@ -70,7 +70,7 @@ SPLIT = {"adadelta": (12 / 7, 3)}
 
 @elementwise_families(["adan"], ["nothing"])
 def test_a_method_without_sums_is_one_pass_over_each_leaf(name, mesh):
-    step = pods.measure(measured.by_default(CASES[name]), trees.huge(mesh), mesh)
+    step = pods.measure(measured.by_default(name, CASES[name]), trees.huge(mesh), mesh)
     traffic, passes = SPLIT.get(name, (1, 1))
     assert step.traffic == pytest.approx(traffic, abs=1e-3)
     assert step.passes == passes
@@ -84,7 +84,7 @@ MORE = {"adamp": (2, 2), "sgdp": (2, 2), "adafactor": (4, 2), "lars": (3, 1)}
 
 @elementwise_families(["lamb"], ["a tensor", "the tree"])
 def test_a_method_with_sums_is_two_passes_and_one_small_all_reduce(name, mesh):
-    step = pods.measure(measured.by_default(CASES[name]), trees.huge(mesh), mesh)
+    step = pods.measure(measured.by_default(name, CASES[name]), trees.huge(mesh), mesh)
     passes, collectives = MORE.get(name, (2, 1))
     assert step.passes <= passes
     assert step.cost.collectives <= collectives

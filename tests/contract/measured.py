@@ -17,6 +17,7 @@ from tests.contract.sources import ship, sources
 if __name__ == "__main__":
     ship(sources=sources())  # first, since gradpow reads them as it is imported
 
+import gradpow
 from gradpow.core import state_bytes
 from tests.contract.case import Case
 from tests.contract.cases import METHODS, WRAPPERS
@@ -92,24 +93,31 @@ def sums(tx: Tx) -> str:
     return next((what for what in ("the tree", "a tensor") if what in found), "nothing")
 
 
-def required(case: Case) -> dict[str, Any]:
-    """What a method must be given: its case's rate; of a wrapper, a base that keeps nothing."""
-    given = {**case.numbers, **case.other}
-    return {
-        key: optax.sgd(1e-2) if isinstance(given[key], optax.GradientTransformation) else given[key]
-        for key, parameter in inspect.signature(case.factory).parameters.items()
-        if parameter.default is parameter.empty
+def by_default(name: str, case: Case) -> Tx:
+    """What gradpow.get makes of a method's rate, and of a wrapper's base that keeps nothing.
+
+    A case may have a function of its twin, in the place of what a wrapper must be given.
+    """
+    given = {
+        key: optax.sgd(1e-2) if isinstance(value, optax.GradientTransformation) else value
+        for key, value in {**case.numbers, **case.other}.items()
     }
+    must = _required(getattr(gradpow, name))
+    if must <= set(given):
+        return gradpow.get(name, **{key: given[key] for key in given if key in must})
+    made = case.factory(**{key: given[key] for key in given if key in _required(case.factory)})
+    return optax.with_extra_args_support(made)
 
 
-def by_default(case: Case) -> Tx:
-    return optax.with_extra_args_support(case.factory(**required(case)))
+def _required(factory: Any) -> set[str]:
+    parameters = inspect.signature(factory).parameters.items()
+    return {key for key, parameter in parameters if parameter.default is parameter.empty}
 
 
 def methods() -> dict[str, Any]:
     measured = {}
     for name, case in {**METHODS, **WRAPPERS}.items():
-        tx = by_default(case)
+        tx = by_default(name, case)
         measured[name] = {"needs": needs(tx), "bytes": bytes_a_parameter(tx), "sums": sums(tx)}
     return measured
 
