@@ -67,8 +67,9 @@ def settings(name):
 
 
 SCHEDULED = [
-    pytest.param(name, rates, id=f"{name}-{'-'.join(rates)}")
-    for name, case in {**LINKS, **WRAPPERS}.items()  # of methods in test_methods.py
+    pytest.param(name, rates, id=f"{name}-{'-'.join(rates)}",
+                 marks=[pytest.mark.hunt] * (name in METHODS))
+    for name, case in CASES.items()
     for rates in dict.fromkeys([*((rate,) for rate in case.rates), case.rates])
     if rates
 ]  # fmt: skip

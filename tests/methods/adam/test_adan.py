@@ -1,6 +1,7 @@
 """Adan against its loop, and how far optax's is."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -58,3 +59,11 @@ def test_optaxs_is_another_but_where_b2_is_a_half():
     apart = jax.tree.map(lambda a, b: np.max(np.abs(np.sum(a - b, axis=0))), ours, theirs)
     moved = jax.tree.map(lambda a: np.max(np.abs(np.sum(a, axis=0))), ours)
     assert apart["matrix"] > 0.1 * moved["matrix"]
+
+
+def test_a_first_gradient_of_0_and_extremes_give_finite_steps():
+    tx = gradpow.adan(0.1)
+    state = tx.init(jnp.zeros(3))
+    for g in ([0.0, 1e-30, 1e30], [1.0, 0.0, -1e30], [0.0, 0.0, 0.0]):
+        updates, state = tx.update(jnp.array(g), state)
+        assert jnp.isfinite(updates).all()

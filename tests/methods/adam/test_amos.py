@@ -67,3 +67,12 @@ def test_sizes_and_axes_go_by_name_and_shape():
     state = gradpow.amos(0.1).init(leaves)
     assert state[1].b["mlp/kernel"].shape == (1, 3)
     assert state[1].b["wte/embedding"].shape == (9, 1)
+
+
+def test_a_first_gradient_of_0_and_extremes_give_finite_steps():
+    tx, params = gradpow.amos(0.1), {"a": jnp.ones(2), "b": jnp.zeros(3)}
+    state = tx.init(params)
+    for scale in (0.0, 1e-30, 1e30, 0.0):
+        grads = {"a": jnp.full(2, scale), "b": jnp.array([scale, -scale, 0])}
+        updates, state = tx.update(grads, state, params)
+        assert all(jnp.isfinite(x).all() for x in updates.values())

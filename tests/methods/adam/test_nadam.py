@@ -1,5 +1,6 @@
 """NAdam against its loop in both forms, and optax's."""
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -56,3 +57,11 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
 def test_with_a_constant_weight_it_is_optax_s_and_psi_without_end_is_too():
     assert_same(gradpow.nadam(rate, b2=0.95), optax.nadam(rate, b2=0.95))
     assert_same(gradpow.nadam(rate, b2=0.95, psi=1e4), optax.nadam(rate, b2=0.95))
+
+
+def test_a_first_gradient_of_0_and_extremes_give_finite_steps():
+    tx = gradpow.nadam(0.1, psi=0.004)
+    state = tx.init(jnp.zeros(3))
+    for g in ([0.0, 1e-30, 1e30], [1.0, 0.0, 1e30], [0.0, 0.0, 0.0]):
+        updates, state = tx.update(jnp.array(g), state)
+        assert jnp.isfinite(updates).all()
