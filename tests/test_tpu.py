@@ -11,7 +11,7 @@ from examples.pretrain import absent
 from gradpow import metrics
 from tests.contract import measured
 from tests.contract.cases import METHODS as CASES
-from tests.contract.cases import each
+from tests.contract.cases import each, hunting
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +59,7 @@ def elementwise_families(default, sums):
     families = ("adagrad", "adam", "agreement", "layerwise", "momentum", "sign")
     names = [e.name for e in gradpow.atlas() if e.family in families and e.sums in sums]
     names = [name for name in names if name != "full_matrix_adagrad"]  # a matrix for each tensor
-    hunt = [pytest.param(name, marks=pytest.mark.hunt) for name in names if name not in default]
-    return pytest.mark.parametrize("name", [*default, *hunt])
+    return hunting(default, names)
 
 
 # Its moment of steps takes the old one, which the compiler reads twice and copies, whatever the

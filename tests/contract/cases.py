@@ -49,14 +49,15 @@ def is_hunted(name: str) -> bool:
     return zlib.crc32(name.encode()) % 6 == 0
 
 
-def each(names: Collection[str], hunted: Collection[str] = ()) -> Any:
-    """Marks a test to run for all names, and with `-m hunt` for those of `hunted` too.
-
-    Of methods a sample is hunted, see `is_hunted`.
-    """
-    rare = [name for name in hunted if name not in names and is_hunted(name)]
-    hunt = [pytest.param(name, marks=pytest.mark.hunt) for name in rare]
+def hunting(names: Collection[str], rare: Collection[str]) -> Any:
+    """Marks a test to run for all names, and with `-m hunt` for those of `rare` too."""
+    hunt = [pytest.param(name, marks=pytest.mark.hunt) for name in rare if name not in names]
     return pytest.mark.parametrize("name", [*names, *hunt])
+
+
+def each(names: Collection[str], hunted: Collection[str] = ()) -> Any:
+    """The same, of whose methods a sample is hunted, see `is_hunted`."""
+    return hunting(names, list(filter(is_hunted, hunted)))
 
 
 # The full contract is on links and wrappers; methods are chains of links that passed it.

@@ -18,6 +18,7 @@ from gradpow.core import (
     require_params,
     scalar_dtype,
     square_root,
+    value_at,
 )
 from gradpow.transforms.average.pooled import Axes, PooledState, pooled
 from gradpow.transforms.average.running_mean import running_mean
@@ -76,7 +77,6 @@ def amos_scale(
     """
     check_rate(learning_rate=learning_rate)
     check("in [0, 1)", b2=b2)
-    rate = learning_rate if callable(learning_rate) else optax.constant_schedule(learning_rate)
     mean = pooled(optax.identity(), over, mean=True)
     average = pooled(running_mean(lambda count: (1 - b2) / filled(b2, count)), over, mean=True)
 
@@ -93,7 +93,7 @@ def amos_scale(
         squares = jax.tree.map(jnp.square, updates)
         square_means, _ = mean.update(squares, PooledState(optax.EmptyState()))
         v, new_v = average.update(squares, state.v)
-        eta = jnp.asarray(rate(state.count), scalar_dtype(updates))
+        eta = jnp.asarray(value_at(learning_rate, state.count), scalar_dtype(updates))
 
         def scaled(path, u, theta, b, v, gamma):
             own = eta * scale(path, u)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import check_optional_rate, require_mask, require_params
+from gradpow.core import check_optional_rate, require_mask, require_params, value_at
 
 __all__ = ["DecaySteppedWeightsState", "decay_stepped_weights"]
 
@@ -54,7 +54,6 @@ def decay_stepped_weights(
     require_mask(mask)
     if rate is None:
         return optax.identity()
-    schedule = rate if callable(rate) else optax.constant_schedule(rate)
 
     def init(params):
         del params
@@ -62,7 +61,7 @@ def decay_stepped_weights(
 
     def update(updates, state, params=None):
         require_params("decay_stepped_weights", params)
-        r = schedule(state.count)
+        r = value_at(rate, state.count)
         updates = jax.tree.map(
             lambda u, theta: u - jnp.asarray(r, u.dtype) * (theta + u), updates, params
         )
