@@ -10,6 +10,7 @@ from .catalog import *
 from .core import chain as chain
 from .core import describe_split as describe_split
 from .core import eval_params as eval_params
+from .core import hidden_matrices as hidden_matrices
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *

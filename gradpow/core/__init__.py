@@ -18,5 +18,6 @@ from .powers import *
 from .replicated import *
 from .rounding import *
 from .split import *
+from .stacks import *
 from .steps import *
 from .trees import *

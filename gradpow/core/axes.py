@@ -7,9 +7,10 @@ import jax
 import optax
 from optax.contrib import MuonDimensionNumbers
 
+from gradpow.core.names import parameter_kind, parameter_part
 from gradpow.core.trees import is_function, map_with_names
 
-__all__ = ["Matrices", "dimension_numbers"]
+__all__ = ["Matrices", "dimension_numbers", "hidden_matrices", "last_two_axes"]
 
 Matrices = Callable[[str, Any], MuonDimensionNumbers | bool | None]
 """From the path and value of a leaf to its axes; True for a plain matrix, None for no matrix."""
@@ -55,3 +56,62 @@ def dimension_numbers(matrices: Matrices | Any, params: optax.Params) -> Any:
         params,
         is_leaf=lambda x: x is None or isinstance(x, bool | MuonDimensionNumbers),
     )
+
+
+def last_two_axes(path: str, leaf: Any) -> MuonDimensionNumbers:
+    """The default of matrix links: the last two axes are in and out, all before them batch axes.
+
+    So is a Flax kernel, and a stack of them. A vector is a matrix of one row, a scalar 1 x 1.
+
+    Args:
+      path: the names on the way to the leaf, which do not matter.
+      leaf: the parameter.
+
+    Returns:
+      Its axes.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import last_two_axes
+      >>> last_two_axes("layers", jnp.ones((12, 3, 4)))
+      MuonDimensionNumbers(reduction_axis=(1,), output_axis=(2,))
+    """
+    del path
+    axes = tuple(range(leaf.ndim))
+    return MuonDimensionNumbers(axes[-2:-1], axes[-1:])
+
+
+def hidden_matrices(path: str, leaf: jax.Array) -> bool:
+    """The default of matrix methods: 2-D leaves between the input and the head.
+
+    By names, as :func:`gradpow.core.parameter_part` and :func:`gradpow.core.parameter_kind` have
+    them. No hidden matrices are embeddings of tokens and positions, maps of the input (patches),
+    all within a part that ends in logits (lm_head, classifier), norms, scales and biases, learned
+    tokens, tables of relative positions, convolutions, LoRA's matrices, and a matrix of one row or
+    column. Those of routers are. A name that says nothing, such as Dense_0, is taken for a hidden
+    matrix's, be it the head's: look before you train, and pass a function of your own::
+
+        print(gradpow.describe_split(params, gradpow.hidden_matrices))
+
+    Args:
+      path: the names on the way to the leaf, joined by "/".
+      leaf: the parameter.
+
+    Returns:
+      Whether the leaf is a hidden matrix.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp
+      >>> gradpow.hidden_matrices("layers/0/mlp/kernel", jnp.ones((8, 8)))
+      True
+      >>> gradpow.hidden_matrices("token_embed/embedding", jnp.ones((8, 8)))
+      False
+
+    References:
+      Wang et al. (2025), Appendix B.2: Muon takes the hidden matrices, AdamW all else; which names
+      those have is ours.
+    """
+    if leaf.ndim != 2 or 1 in leaf.shape:  # as a matrix, one column is a vector
+        return False
+    inner = parameter_part(path) in ("qk", "vo", "ffn", "rest")
+    return inner and parameter_kind(path) == "matrix"

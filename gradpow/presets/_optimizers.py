@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import optax
 
 from gradpow.catalog import atlas
-from gradpow.core import map_with_names, parameter_kind, product
-from gradpow.methods.powered import hidden_matrices, muonpower, stacey
+from gradpow.core import hidden_matrices, map_with_names, parameter_kind, product
+from gradpow.methods.powered import muonpower, stacey
 from gradpow.schedules import warmup_stable_decay
 from gradpow.transforms import decay_stepped_weights
 from gradpow.wrappers import cautious, gradpower

@@ -12,49 +12,12 @@ from gradpow.core import (
     check,
     check_rate,
     dimension_numbers,
-    parameter_kind,
-    parameter_part,
+    hidden_matrices,
     require_mask,
 )
 from gradpow.wrappers import gradpower
 
-__all__ = ["hidden_matrices", "muonpower"]
-
-
-def hidden_matrices(path: str, leaf: jax.Array) -> bool:
-    """The default of :func:`gradpow.muonpower`: 2-D leaves between the input and the head.
-
-    By names, as :func:`gradpow.core.parameter_part` and :func:`gradpow.core.parameter_kind` have
-    them. No hidden matrices are embeddings of tokens and positions, maps of the input (patches),
-    all within a part that ends in logits (lm_head, classifier), norms, scales and biases, learned
-    tokens, tables of relative positions, convolutions, LoRA's matrices, and a matrix of one row or
-    column. Those of routers are. A name that says nothing, such as Dense_0, is taken for a hidden
-    matrix's, be it the head's: look before you train, and pass a function of your own::
-
-        print(gradpow.describe_split(params, gradpow.hidden_matrices))
-
-    Args:
-      path: the names on the way to the leaf, joined by "/".
-      leaf: the parameter.
-
-    Returns:
-      Whether the leaf is a hidden matrix.
-
-    Examples:
-      >>> import gradpow, jax.numpy as jnp
-      >>> gradpow.hidden_matrices("layers/0/mlp/kernel", jnp.ones((8, 8)))
-      True
-      >>> gradpow.hidden_matrices("token_embed/embedding", jnp.ones((8, 8)))
-      False
-
-    References:
-      Wang et al. (2025), Appendix B.2: Muon takes the hidden matrices, AdamW all else; which names
-      those have is ours.
-    """
-    if leaf.ndim != 2 or 1 in leaf.shape:  # as a matrix, one column is a vector
-        return False
-    inner = parameter_part(path) in ("qk", "vo", "ffn", "rest")
-    return inner and parameter_kind(path) == "matrix"
+__all__ = ["muonpower"]
 
 
 def muonpower(
