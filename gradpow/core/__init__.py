@@ -7,13 +7,16 @@ from .axes import *
 from .chain import *
 from .counting import *
 from .evaluation import *
+from .exchange import *
 from .extra_arguments import *
 from .float32 import *
+from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
 from .numbers import *
+from .owners import *
 from .powers import *
 from .replicated import *
 from .rounding import *

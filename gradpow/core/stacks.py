@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from optax.contrib import MuonDimensionNumbers
 
-__all__ = ["from_stack", "is_numbers", "map_matrices", "to_stack"]
+__all__ = ["from_stack", "is_numbers", "map_matrices", "stack_axes", "to_stack"]
 
 
 def to_stack(x: jax.Array, numbers: MuonDimensionNumbers) -> jax.Array:
@@ -20,7 +20,7 @@ def to_stack(x: jax.Array, numbers: MuonDimensionNumbers) -> jax.Array:
       >>> to_stack(jnp.ones((12, 8, 2, 4)), MuonDimensionNumbers(1, (2, 3))).shape
       (12, 8, 8)
     """
-    batch, rows, columns = _axes(x, numbers)
+    batch, rows, columns = stack_axes(x, numbers)
     x = x.transpose(*batch, *rows, *columns)
     inside = math.prod(x.shape[len(batch) : len(batch) + len(rows)])
     outside = math.prod(x.shape[len(batch) + len(rows) :])
@@ -38,7 +38,7 @@ def from_stack(y: jax.Array, numbers: MuonDimensionNumbers, like: Any) -> jax.Ar
       >>> from_stack(jnp.ones((12, 8, 8)), MuonDimensionNumbers(1, (2, 3)), x).shape
       (12, 8, 2, 4)
     """
-    batch, rows, columns = _axes(like, numbers)
+    batch, rows, columns = stack_axes(like, numbers)
     order = (*batch, *rows, *columns)
     y = y.reshape([like.shape[axis] for axis in order])
     return y.transpose([order.index(axis) for axis in range(len(order))])
@@ -81,8 +81,16 @@ def is_numbers(x: Any) -> bool:
     return x is None or isinstance(x, MuonDimensionNumbers)
 
 
-def _axes(x: Any, numbers: MuonDimensionNumbers) -> tuple[tuple[int, ...], ...]:
-    """The batch, in and out axes of a leaf, none negative."""
+def stack_axes(x: Any, numbers: MuonDimensionNumbers) -> tuple[tuple[int, ...], ...]:
+    """The batch, in and out axes of a leaf, none negative.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import stack_axes
+      >>> from optax.contrib import MuonDimensionNumbers
+      >>> stack_axes(jnp.ones((12, 8, 2, 4)), MuonDimensionNumbers(1, (-2, -1)))
+      ((0,), (1,), (2, 3))
+    """
 
     def of(axes: Any) -> tuple[int, ...]:
         return tuple(a % x.ndim for a in (axes if isinstance(axes, tuple) else (axes,)))

@@ -55,6 +55,7 @@ def results(tmp_path_factory):
 # What sums in floats over the devices. The masks of AMS and Cautious are counted in integers.
 SUMS = {
     "muonpower": 1e-6,
+    "spread": 5e-6,  # products of several matrices at once, as many as a device has
     "lp_steepest_scaled": 1e-6,
     "parameter_rms_scale": 1e-6,
     "parameter_rms_scale_rows": 1e-6,

@@ -1,0 +1,239 @@
+"""Matrices spread over devices: Liu et al. (2025), Algorithm 1."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import PartitionSpec
+
+from gradpow.core import (
+    Layouts,
+    Matrices,
+    Ownership,
+    dimension_numbers,
+    is_numbers,
+    is_traced,
+    last_two_axes,
+    layouts,
+    map_owned,
+    ownership,
+    replicated_layout,
+    require_transformation,
+    slots_here,
+)
+
+__all__ = ["SpreadState", "respread", "spread"]
+
+
+class SpreadState(NamedTuple):
+    """State of :func:`spread`, by the matrices' shapes, as in "64x128"; arrays have a row a slot.
+
+    index: the number of the matrix in each slot, -1 for none; inner: the wrapped state of each.
+    """
+
+    index: dict[str, jax.Array]
+    inner: Any
+
+
+def spread(
+    inner: optax.GradientTransformation,
+    shardings: Callable[[str, Any], Any] | Any = None,
+    over: tuple[str, ...] | None = None,
+    wire: Any = jnp.bfloat16,
+    matrices: Matrices | Any = last_two_axes,
+) -> optax.GradientTransformationExtraArgs:
+    r"""Runs a transformation of matrices on whole ones, each on one device that owns it.
+
+    Under FSDP or tensor parallelism a device has pieces of all matrices. Here each sends its pieces
+    away, gets all pieces of its own share of the matrices, transforms these one after another, and
+    sends the results back: one all-to-all there and one back for all matrices of a shape, at
+    2 (N - 1) / N times a device's share, and no gather of matrices. What devices repeat (a mesh's
+    ``data`` axis) is given out among them too.
+
+    ``inner`` sees one matrix a call, a single array (m, n) with m <= n: wider ones come as they
+    are, taller ones transposed, so it must treat rows and columns alike
+    (:func:`gradpow.transforms.orthogonalize`, Kronecker factors), or not care. What needs the
+    parameters, sums over a tree or goes by names stays outside; momentum too, since it is
+    elementwise and lies well where the parameters lie. ``grad`` is the matrix that enters. A link
+    that asks for the extra argument ``matrix_index`` gets the matrix's number, the same on any
+    mesh, by which refreshes may be staggered. What ``inner`` keeps is owned as its matrix is.
+
+    Layouts: under explicit axes arrays say theirs. Under automatic ones an eager ``init`` reads the
+    parameters' and remembers it; within ``jax.jit`` nothing is known, so pass ``shardings``. Where
+    no mesh is known all is done in place, one program a shape. Numbers of ``inner`` must not be
+    traced under explicit axes. A state is that of its mesh: :func:`gradpow.respread` takes it to
+    another.
+
+    Args:
+      inner: a transformation of one matrix.
+      shardings: of the parameters: a tree of shardings, of specs, or of arrays that have some, or a
+        function of path and leaf.
+      over: the mesh's axes over which matrices are given out, besides those that share them out. By
+        default all; leave out slow links.
+      wire: the type in which matrices are sent, where it is narrower than theirs; None is theirs.
+      matrices: which leaves are matrices, and which axes are in and out. Others are left as they
+        are.
+
+    Raises:
+      ValueError: if a leaf has no sharding among those given; at update, if the state is of
+        another mesh.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp, optax
+      >>> normalize = optax.stateless(lambda g, _: g / jnp.linalg.norm(g))
+      >>> tx = gradpow.spread(normalize)
+      >>> grads = {"layers": jnp.full((2, 8, 2), 3.0)}
+      >>> updates, _ = tx.update(grads, tx.init(grads))
+      >>> print(updates["layers"][0, 0])
+      [0.25 0.25]
+
+    References:
+      Liu et al. (2025), Algorithm 1, gathers each matrix on its owner. That all devices exchange
+      all matrices of a shape at once, the layouts, and the state's form are ours.
+    """
+    inner = require_transformation("spread's inner", inner)
+    seen: dict[Any, Layouts] = {}
+
+    def plan(tree: Any, new: bool = False) -> tuple[Layouts, Ownership]:
+        leaves, key = jax.tree.leaves(tree), _key(tree)
+        if new and not any(is_traced(x) for x in leaves):
+            seen.pop(key, None)
+        found = layouts(tree, shardings, seen.get(key)) or replicated_layout(tree)
+        if new and found.mesh is not None:
+            seen[key] = found
+        # None is an answer about a leaf, or an empty part of the tree.
+        numbers: list[Any] = []
+        answers = dimension_numbers(matrices, tree)
+        jax.tree.map(lambda n, x: x is None or numbers.append(n), answers, tree, is_leaf=is_numbers)
+        sizes = dict(found.mesh.shape) if found.mesh is not None else {}
+        return found, ownership(leaves, numbers, found.specs, sizes, over)
+
+    def init(params):
+        # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
+        if not jax.tree.leaves(params):
+            return SpreadState({}, jnp.zeros([]))
+        found, own = plan(params, new=True)
+        dtype = jnp.result_type(*jax.tree.leaves(params))
+
+        def make():
+            slots, inners = {}, {}
+            for name, group in own.groups.items():
+                slots[name] = slots_here(own, group)[0]
+                one = inner.init(jnp.zeros(group.shape, dtype))
+                inners[name] = jax.tree.map(lambda x, g=group: _rows(x, g.owned), one)
+            return SpreadState(slots if jax.tree.leaves(inners) else {}, inners)
+
+        return jax.jit(_on_devices(found, make, (), PartitionSpec(own.owners)))()
+
+    def update(updates, state, params=None, **extra_args):
+        del params
+        if not jax.tree.leaves(updates):
+            return updates, state
+        found, own = plan(updates)
+        _require_slots(own, state)
+        leaves, structure = jax.tree.flatten(updates)
+
+        def of_one(matrix: Any, state: Any, number: Any) -> Any:
+            own_args = {"grad": matrix, "matrix_index": number}
+            return inner.update(matrix, state, None, **(extra_args | own_args))
+
+        def on_device(leaves, inners):
+            results, new = list(leaves), {}
+            for name, group in own.groups.items():
+                done, new[name] = map_owned(of_one, own, group, leaves, inners[name], wire)
+                for place, result in done.items():
+                    results[place] = result
+            return results, new
+
+        specs = found.partitions, PartitionSpec(own.owners)
+        results, new = _on_devices(found, on_device, specs, specs)(leaves, state.inner)
+        return jax.tree.unflatten(structure, results), SpreadState(state.index, new)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def respread(state: Any, like: Any) -> Any:
+    """A state whose matrices are spread over one mesh, as it is on another.
+
+    A checkpoint that any mesh can go on from holds no padding: it is respread to the state of the
+    same optimizer without a mesh, which has a row a matrix, and from there to that of a mesh.
+
+    Args:
+      state: of an optimizer, with :func:`spread` anywhere in it.
+      like: a new state of the same optimizer and parameters there. Under ``jax.jit`` only its
+        indices are computed.
+
+    Returns:
+      The state, all of whose :class:`SpreadState` have the slots of ``like``.
+
+    Examples:
+      >>> import gradpow, jax.numpy as jnp, optax
+      >>> tx = gradpow.spread(optax.trace(0.9))
+      >>> state = tx.init({"w": jnp.ones((3, 2, 2))})
+      >>> gradpow.respread(state, state).index["2x2"].tolist()
+      [0, 1, 2]
+    """
+
+    def is_spread(x: Any) -> bool:
+        return isinstance(x, SpreadState)
+
+    def moved(old: Any, new: Any) -> Any:
+        return _respread(old, new) if is_spread(old) else old
+
+    return jax.tree.map(moved, state, like, is_leaf=is_spread)
+
+
+def _respread(old: SpreadState, new: SpreadState) -> SpreadState:
+    inner = dict(new.inner)
+    for name, to in new.index.items():
+        given = old.index[name]
+        slots = jnp.arange(given.size)
+        # Where each matrix was; there are no more of them than slots.
+        places = (
+            jnp.zeros_like(slots)
+            .at[jnp.where(given < 0, given.size, given)]
+            .set(slots, mode="drop")
+        )
+        taken = jnp.where(to < 0, 0, places.at[to].get(mode="clip"))
+
+        def move(x, like, to=to, taken=taken):
+            there = (to >= 0).reshape(-1, *(1,) * (x.ndim - 1))
+            return jnp.where(there, x[taken], like)
+
+        inner[name] = jax.tree.map(move, old.inner[name], new.inner[name])
+    return SpreadState(new.index, inner)
+
+
+def _key(tree: Any) -> Any:
+    return jax.tree.structure(tree), tuple(x.shape for x in jax.tree.leaves(tree))
+
+
+def _on_devices(found: Layouts, f: Any, in_specs: Any, out_specs: Any) -> Any:
+    """f as each device runs it on its pieces; f itself where there is no mesh."""
+    if found.mesh is None:
+        return f
+    in_use = jax.sharding.get_abstract_mesh()
+    return jax.shard_map(
+        f,
+        mesh=found.mesh if in_use.empty else None,
+        in_specs=in_specs,
+        out_specs=out_specs,
+        check_vma=False,  # that gathered results are the same everywhere is known here alone
+    )
+
+
+def _rows(x: Any, count: int) -> jax.Array:
+    return jnp.repeat(jnp.asarray(x)[None], count, 0)
+
+
+def _require_slots(own: Ownership, state: SpreadState) -> None:
+    for name, group in own.groups.items():
+        there = state.index[name].size if state.index else group.index.size
+        if there != group.index.size:
+            raise ValueError(
+                f"the state has {there} slots for matrices of {name} and this mesh needs "
+                f"{group.index.size}: it was made on another, or without its shardings. Take it "
+                "here by gradpow.respread, or give spread the shardings before init."
+            )
