@@ -6,11 +6,13 @@ and writes to it; what stays on the chip is free.
 """
 
 import functools
+import re
 from typing import NamedTuple
 
 from examples.pretrain.collectives import trip_count
 from examples.pretrain.hlo import (
     COLLECTIVE,
+    Array,
     Computations,
     Instruction,
     arrays,
@@ -24,6 +26,7 @@ NAMES = {"parameter", "get-tuple-element", "tuple", "bitcast", "constant", "afte
 IDLE = NAMES | {
     "broadcast", "reshape", "copy", "iota", "transpose", "slice", "convert", "bitcast-convert",
 }  # fmt: skip
+SLICES = {"dynamic-slice", "dynamic-update-slice"}
 TRANSCENDENTAL = {
     "exponential", "exponential-minus-one", "log", "log-plus-one", "power", "sqrt", "rsqrt",
     "cbrt", "tanh", "logistic",
@@ -57,17 +60,21 @@ def cost(text: str, least: int) -> Cost:
                 total = total.plus(of(attribute(i, "body")), trip_count(i, computations))
             elif i.opcode == "call":
                 total = total.plus(of(attribute(i, "to_apply")))
+            elif i.opcode == "conditional":  # the branch that moves more
+                total = total.plus(max(map(of, branches(i)), key=lambda c: c.read + c.written))
             elif COLLECTIVE.fullmatch(i.opcode):
                 exchanged = sum(a.bytes for a in arrays(i.result))
                 total = total.plus(Cost(collectives=1, exchanged=exchanged))
             elif i.opcode not in NAMES and not i.opcode.endswith("-done"):
-                total = total.plus(_moves(i, types, least)).plus(_work(i, computations))
+                total = total.plus(_moves(i, types, least, computations)).plus(
+                    _work(i, computations)
+                )
         return total
 
     return of(entry)
 
 
-def _moves(i: Instruction, types: dict[str, str], least: int) -> Cost:
+def _moves(i: Instruction, types: dict[str, str], least: int, computations: Computations) -> Cost:
     """What an instruction reads and writes, and whether it is a loop over an array."""
     if "ConcatBitcast" in i.rest:  # one name for slices that lie side by side
         return Cost()
@@ -80,13 +87,51 @@ def _moves(i: Instruction, types: dict[str, str], least: int) -> Cost:
             source, to = to, source
         inputs, outputs = [source._replace(bytes=to.bytes)], [to]
     else:
-        inputs = [a for name in operands(i) for a in arrays(types.get(name, ""))]
+        given = [arrays(types.get(name, "")) for name in operands(i)]
         outputs = arrays(i.result)
+        inner = computations.get(attribute(i, "calls"), [i])
+        inputs = [a for n, found in enumerate(given) for a in _read(inner, n, found)]
+        outputs = given[1] if i.opcode == "dynamic-update-slice" else _written(inner, outputs)
     return Cost(
         read=sum(a.bytes for a in inputs if not a.on_chip),
         written=sum(a.bytes for a in outputs if not a.on_chip),
         passes=not moves and max((a.size for a in inputs + outputs), default=0) >= least,
     )
+
+
+def _read(inner: list[Instruction], number: int, operand: list[Array]) -> list[Array]:
+    """What is read of an operand: of one that only slices are taken of, or put into, those."""
+    if inner[0].opcode in SLICES:  # no fusion
+        names = operands(inner[0])[number : number + 1]
+    else:
+        names = [
+            i.name for i in inner if i.opcode == "parameter" and i.rest.startswith(f"{number})")
+        ]
+    users = [i for i in inner if i.opcode != "parameter" and set(names) & set(operands(i))]
+    if len(operand) != 1 or not users or any(
+        i.opcode not in SLICES or operands(i)[0] not in names for i in users
+    ):  # fmt: skip
+        return operand
+    taken = [arrays(i.result)[0].bytes for i in users if i.opcode == "dynamic-slice"]
+    return [operand[0]._replace(bytes=min(operand[0].bytes, sum(taken)))]
+
+
+def _written(inner: list[Instruction], results: list[Array]) -> list[Array]:
+    """What is written of a result: where a slice is put into an operand in its place, that slice."""
+    root = inner[-1]
+    if root.opcode != "dynamic-update-slice" or len(results) != 1:
+        return results
+    slices = [i for i in inner if i.name == operands(root)[1]]
+    put = arrays(slices[0].result)[0].bytes if slices else results[0].bytes
+    return [results[0]._replace(bytes=min(put, results[0].bytes))]
+
+
+def branches(i: Instruction) -> list[str]:
+    """The computations of a conditional."""
+    listed = re.search(r"branch_computations=\{([^}]*)\}", i.rest)
+    if listed:
+        return re.findall(r"[\w.-]+", listed[1])
+    return [attribute(i, f"{value}_computation") for value in ("true", "false")]
 
 
 def _work(i: Instruction, computations: Computations) -> Cost:
