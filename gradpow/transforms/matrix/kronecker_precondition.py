@@ -137,9 +137,9 @@ def kronecker_precondition(
             mean = jnp.trace(a, axis1=-2, axis2=-1) / a.shape[-1]
             return inverse_power(a, power, eps * mean if relative else eps)
 
-        roots = jax.lax.cond(
-            state.count % every == 0, lambda: jax.tree.map(root, moments), lambda: state.roots
-        )
+        refresh = state.count % every == 0
+        roots = jax.lax.cond(refresh, lambda: jax.tree.map(root, moments), lambda: state.roots)
+        roots = jax.tree.map(lambda p: replicated(p, 2), roots)
 
         def precondition(n, u, p):
             if n is None:
