@@ -101,21 +101,23 @@ def _cut(x: jax.Array, size: int) -> tuple[jax.Array, ...]:
     *batch, rows, columns = x.shape
 
     def blocks(down: tuple[int, int, int], across: tuple[int, int, int]) -> jax.Array:
-        (i, k, r), (j, l, c) = down, across
-        part = x[..., i : i + k * r, j : j + l * c]
-        return part.reshape(*batch, k, r, l, c).swapaxes(-3, -2)
+        (i, p, r), (j, q, c) = down, across
+        part = x[..., i : i + p * r, j : j + q * c]
+        return part.reshape(*batch, p, r, q, c).swapaxes(-3, -2)
 
     spans = itertools.product(_spans(rows, size), _spans(columns, size))
     return tuple(itertools.starmap(blocks, spans))
 
 
-def _join(blocks: tuple[jax.Array, ...], like: Any, n: MuonDimensionNumbers, size: int) -> jax.Array:
+def _join(
+    blocks: tuple[jax.Array, ...], like: Any, n: MuonDimensionNumbers, size: int
+) -> jax.Array:
     """The inverse of :func:`_cut`."""
     *batch, _, columns = jax.eval_shape(lambda x: to_stack(x, n), like).shape
 
     def part(b: jax.Array) -> jax.Array:
-        *_, k, l, r, c = b.shape
-        return replicated(b, 4).swapaxes(-3, -2).reshape(*batch, k * r, l * c)
+        *_, p, q, r, c = b.shape
+        return replicated(b, 4).swapaxes(-3, -2).reshape(*batch, p * r, q * c)
 
     parts, across = [*map(part, blocks)], len(_spans(columns, size))
     lines = [parts[i : i + across] for i in range(0, len(parts), across)]

@@ -1,4 +1,4 @@
-"""Preconditioning by axes: Gupta et al. (2018), Algorithm 1; Duvvuri et al. (2024); An et al. (2025)."""
+"""Preconditioned axes: Gupta et al. (2018), Algorithm 1; Duvvuri et al. (2024), Algorithm 1."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -28,7 +28,7 @@ __all__ = ["KroneckerState", "Sides", "kronecker_precondition"]
 
 
 class Sides(NamedTuple):
-    """A square matrix for the inputs of each matrix of a stack, and one for its outputs, or None."""
+    """A square matrix for the inputs of each matrix of a stack, one for its outputs, or None."""
 
     inputs: jax.Array | None
     outputs: jax.Array | None
@@ -69,10 +69,10 @@ def kronecker_precondition(
         Shampoo   power=1/4                       CASPR   power=1/4, combine="mean"
         ASGO      power=1/2, sides="shorter"
 
-    Roots are computed at the first step and then every so many, and kept. ``grad`` makes L and R,
-    so that U may be a momentum. A power is a whole root on TPU, see
-    :func:`gradpow.core.inverse_power`, which says what becomes of zeros and of rounding. A leaf that
-    is no matrix is left as it is. Across devices each matrix is whole; stacks stay as they are.
+    Roots are computed at the first step and then every so many, and kept; they are those of
+    :func:`gradpow.core.inverse_power`, which says what becomes of zeros and of rounding. ``grad``
+    makes L and R, so that U may be a momentum. A leaf that is no matrix is left as it is. Across
+    devices each matrix is whole, and a stack laid out as before.
 
     Args:
       moment: F, a filter that keeps the shape of what it is fed.

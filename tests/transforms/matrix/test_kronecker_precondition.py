@@ -53,22 +53,22 @@ def loop(gradients, b, power, eps, relative=False, sides="both", combine="produc
     """Of one matrix: Algorithm 1 of Shampoo, or of CASPR, with averages in the place of sums."""
     if sides == "shorter":
         sides = "inputs" if gradients.shape[1] <= gradients.shape[2] else "outputs"
-    l, r = 0.0, 0.0
+    left, right = 0.0, 0.0
     steps = np.zeros(gradients.shape)
     for t, g in enumerate(gradients):
-        l = b * l + (1 - b) * g @ g.T
-        r = b * r + (1 - b) * g.T @ g
+        left = b * left + (1 - b) * g @ g.T
+        right = b * right + (1 - b) * g.T @ g
         if t % every == 0:
-            l_root, r_root = inverse(l, power, eps, relative), inverse(r, power, eps, relative)
+            a, c = (inverse(s, power, eps, relative) for s in (left, right))
         if sides == "inputs":
-            steps[t] = l_root @ g
+            steps[t] = a @ g
         elif sides == "outputs":
-            steps[t] = g @ r_root
+            steps[t] = g @ c
         elif combine == "product":
-            steps[t] = l_root @ g @ r_root
+            steps[t] = a @ g @ c
         else:
-            j = (l_root @ g + g @ r_root) / 2
-            steps[t] = (l_root @ j + j @ r_root) / 2
+            j = (a @ g + g @ c) / 2
+            steps[t] = (a @ j + j @ c) / 2
     return steps
 
 
@@ -95,10 +95,12 @@ def test_steps_are_those_of_the_loop_for_each_matrix_of_a_stack(changes, dtype):
         "wide": np.stack([loop(gradients["wide"][:, i], **numbers) for i in (0, 1)], 1),
         "tall": loop(gradients["tall"], **numbers),
     }
-    # The squares, of entries up to 2, are rounded, and the root divides by eps. A row that is 0 gets
-    # its share of the others.
+    # The squares, of entries up to 2, are rounded, and the root divides by eps. A row that is 0
+    # gets its share of the others.
     condition = 4 * 5 * 4 / (0.25 * 0.1 if "relative" in changes else 0.25)
-    floors = {k: np.finfo(dtype).eps * condition * np.sqrt(np.mean(u**2)) for k, u in expected.items()}
+    floors = {
+        k: np.finfo(dtype).eps * condition * np.sqrt(np.mean(u**2)) for k, u in expected.items()
+    }
     for name in problems:
         assert_same_steps(updates[name], expected[name], 0, floors[name])
 
