@@ -14,6 +14,7 @@ from .core import hidden_matrices as hidden_matrices
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
+from .methods.kronecker import *
 from .methods.layerwise import *
 from .methods.momentum import *
 from .methods.powered import *

@@ -6,8 +6,13 @@ from jax.sharding import PartitionSpec
 __all__ = ["laid_out_as", "replicated"]
 
 
-def replicated(x: jax.Array) -> jax.Array:
+def replicated(x: jax.Array, axes: int | None = None) -> jax.Array:
     """x whole on each device of the mesh in use; without one, x itself.
+
+    Args:
+      x: the array.
+      axes: how many axes at its end are to be whole, while the others stay as they are; by default
+        all are.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -18,9 +23,12 @@ def replicated(x: jax.Array) -> jax.Array:
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.manual_axes:  # within a shard_map x is a device's own
         return x
+    batch = 0 if axes is None else x.ndim - axes
     if mesh.are_all_axes_explicit:
-        return jax.sharding.reshard(x, PartitionSpec())
-    return jax.lax.with_sharding_constraint(x, PartitionSpec())
+        return jax.sharding.reshard(x, PartitionSpec(*jax.typeof(x).sharding.spec[:batch]))
+    as_they_are = batch * (PartitionSpec.UNCONSTRAINED,)
+    whole = (x.ndim - batch) * (None,)
+    return jax.lax.with_sharding_constraint(x, PartitionSpec(*as_they_are, *whole))
 
 
 def laid_out_as(like: jax.Array, x: jax.Array) -> jax.Array:

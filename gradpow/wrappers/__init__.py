@@ -1,8 +1,10 @@
 """Around any optimizer: W(base) is an optimizer again."""
 
+from .blocked import *
 from .blockwise_learning_rate import *
 from .cautious import *
 from .gradpower import *
+from .graft import *
 from .low_precision_state import *
 from .on_matrices import *
 from .projected import *
