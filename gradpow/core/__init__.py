@@ -4,6 +4,7 @@ No paper's name stands inside. Nothing here imports from the rest of gradpow.
 """
 
 from .axes import *
+from .bases import *
 from .chain import *
 from .counting import *
 from .evaluation import *
@@ -14,6 +15,7 @@ from .misuse import *
 from .names import *
 from .noise import *
 from .numbers import *
+from .orthonormal import *
 from .powers import *
 from .replicated import *
 from .rounding import *
