@@ -14,7 +14,9 @@ from .core import hidden_matrices as hidden_matrices
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
+from .methods.kronecker import *
 from .methods.layerwise import *
+from .methods.low_rank import *
 from .methods.momentum import *
 from .methods.powered import *
 from .methods.sign import *

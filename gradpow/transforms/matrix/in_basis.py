@@ -1,4 +1,4 @@
-"""Coordinates of a basis: Vyas et al. (2024), Algorithm 3; Zhao et al. (2024), Algorithm 2."""
+"""Coordinates of a basis: Vyas et al. (2024), Algorithm 3; Zhao et al. (2024b), Algorithm 2."""
 
 from typing import Any, NamedTuple
 
@@ -78,7 +78,7 @@ def in_basis(
        [0.707 0.707]]
 
     References:
-      Vyas et al. (2024), Algorithm 3; Zhao et al. (2024), Algorithm 2.
+      Vyas et al. (2024), Algorithm 3; Zhao et al. (2024b), Algorithm 2.
     """
     inner = require_transformation("in_basis' inner", inner)
     momentum = require_transformation("in_basis' momentum", momentum or optax.identity())

@@ -1,4 +1,4 @@
-"""A basis that follows the leading eigenspace: Liu et al. (2025b), Algorithm 1; Oja (1982)."""
+"""A basis that follows the leading eigenspace: Liu et al. (2025b), Algorithm 1."""
 
 from typing import Any, NamedTuple
 

@@ -1,4 +1,4 @@
-"""A basis of singular vectors: Zhao et al. (2024), Algorithm 2; Nguyen et al. (2025), Section 3."""
+"""A basis of singular vectors: Zhao et al. (2024b), Algorithm 2; Nguyen et al. (2025)."""
 
 from typing import Any, NamedTuple
 
@@ -49,7 +49,7 @@ def svd_basis(every: int = 200, sides: str = "shorter", rank: int | None = None)
        [ 0. -1.]]
 
     References:
-      Zhao et al. (2024), Algorithm 2; Nguyen et al. (2025), Section 3.
+      Zhao et al. (2024b), Algorithm 2; Nguyen et al. (2025).
     """
     check("finite and >= 1", every=every)
     check_choice(SIDES, sides=sides)
