@@ -48,7 +48,7 @@ def adadiag(
     Args:
       learning_rate, b1, b2, eps, weight_decay, mask: as in :func:`optax.adamw`, by default without
         decay.
-      every: T, >= 1. The default is GaLore's, which the paper's runs on language are like.
+      every: T, >= 1. The default is GaLore's; the paper's own differ by task.
       sides: which singular vectors, as in :func:`gradpow.transforms.svd_basis`.
       hidden: which leaves are matrices, as in :func:`gradpow.on_matrices`.
       rest: an optimizer for the others; None for AdamW with the same numbers.
