@@ -16,6 +16,7 @@ from .methods.adam import *
 from .methods.agreement import *
 from .methods.kronecker import *
 from .methods.layerwise import *
+from .methods.low_rank import *
 from .methods.momentum import *
 from .methods.powered import *
 from .methods.sign import *

@@ -4,19 +4,21 @@ No paper's name stands inside. Nothing here imports from the rest of gradpow.
 """
 
 from .axes import *
+from .bases import *
 from .chain import *
 from .counting import *
 from .evaluation import *
 from .exchange import *
 from .extra_arguments import *
 from .float32 import *
-from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
 from .numbers import *
+from .orthonormal import *
 from .owners import *
+from .placements import *
 from .powers import *
 from .replicated import *
 from .rounding import *

@@ -3,7 +3,7 @@
 import jax
 from jax.sharding import PartitionSpec
 
-__all__ = ["laid_out_as", "replicated"]
+__all__ = ["laid_out_as", "replicated", "whole"]
 
 
 def replicated(x: jax.Array, axes: int | None = None) -> jax.Array:
@@ -46,3 +46,20 @@ def laid_out_as(like: jax.Array, x: jax.Array) -> jax.Array:
     if mesh.empty or not mesh.are_all_axes_explicit:
         return x
     return jax.sharding.reshard(x, jax.typeof(like).sharding)
+
+
+def whole(x: jax.Array) -> jax.Array:
+    """x whole on each device where the mesh in use has explicit axes, which products would refuse.
+
+    With automatic axes, and inside of a shard_map, x itself.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import whole
+      >>> whole(jnp.ones(2))
+      Array([1., 1.], dtype=float32)
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or not mesh.are_all_axes_explicit:
+        return x
+    return jax.sharding.reshard(x, PartitionSpec())

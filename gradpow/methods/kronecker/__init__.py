@@ -7,3 +7,4 @@ multiplied or averaged, or only name the basis in which another method works.
 from .asgo import *
 from .caspr import *
 from .shampoo import *
+from .soap import *

@@ -2,3 +2,9 @@
 
 from .gram_precondition import *
 from .kronecker_precondition import *
+from .in_basis import *
+from .kronecker_basis import *
+from .low_rank_momentum import *
+from .oja_basis import *
+from .split_subspace import *
+from .svd_basis import *
