@@ -129,7 +129,9 @@ class InCoordinates:
         trees = [like, tree, bases, *([] if rest is None else [rest])]
         return jax.tree.map(of_leaf, self.numbers, *trees, is_leaf=is_numbers)
 
-    def turn(self, count: jax.Array, bases: Any, grads: Any, move: Any, kept: Any) -> Any:
+    def turn(
+        self, count: jax.Array, bases: Any, grads: Any, move: Any, kept: Any, shift: Any = 0
+    ) -> Any:
         """The bases after this step's gradients, and what is kept in them.
 
         Args:
@@ -138,6 +140,7 @@ class InCoordinates:
           grads: stacks.
           move: from the kept, the old and the new bases and their orders to the kept.
           kept: states of links inside.
+          shift: of the steps at which a basis is refreshed.
         """
         basis, grads = self.basis, jax.lax.stop_gradient(grads)
         if basis.observe is not None:
@@ -152,7 +155,7 @@ class InCoordinates:
             new = self.map(lambda n, t: t.state, turned)
             return new, move(kept, bases, new, self.map(lambda n, t: t.order, turned))
 
-        due = jnp.mod(count, jnp.asarray(basis.every, count.dtype)) == 0
+        due = jnp.mod(count - shift, jnp.asarray(basis.every, count.dtype)) == 0
         branch = jnp.where(count == 0, 0, jnp.where(due, 1, 2))
         return jax.lax.switch(branch, [start, refresh, lambda: (bases, kept)])
 

@@ -43,6 +43,7 @@ def spread(
     over: tuple[str, ...] | None = None,
     wire: Any = jnp.bfloat16,
     matrices: Matrices | Any = last_two_axes,
+    stagger: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Runs a transformation of matrices on whole ones, each on one device that owns it.
 
@@ -58,7 +59,8 @@ def spread(
     parameters, sums over a tree or goes by names stays outside; momentum too, since it is
     elementwise and lies well where the parameters lie. ``grad`` is the matrix that enters. A link
     that asks for the extra argument ``matrix_index`` gets the matrix's number, the same on any
-    mesh, by which refreshes may be staggered. What ``inner`` keeps is owned as its matrix is.
+    mesh, by which refreshes are staggered, so that the steps cost alike. What ``inner`` keeps is
+    owned as its matrix is.
 
     Layouts: under explicit axes arrays say theirs. Under automatic ones an eager ``init`` reads the
     parameters' and remembers it; within ``jax.jit`` nothing is known, so pass ``shardings``. Where
@@ -75,6 +77,7 @@ def spread(
       wire: the type in which matrices are sent, where it is narrower than theirs; None is theirs.
       matrices: which leaves are matrices, and which axes are in and out. Others are left as they
         are.
+      stagger: False gives each matrix the number 0: all are refreshed in one step, as in papers.
 
     Raises:
       ValueError: if a leaf has no sharding among those given; at update, if the state is of
@@ -136,7 +139,7 @@ def spread(
         leaves, structure = jax.tree.flatten(updates)
 
         def of_one(matrix: Any, state: Any, number: Any) -> Any:
-            own_args = {"grad": matrix, "matrix_index": number}
+            own_args = {"grad": matrix, "matrix_index": number if stagger else 0}
             return inner.update(matrix, state, None, **(extra_args | own_args))
 
         def on_device(leaves, inners):

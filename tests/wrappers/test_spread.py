@@ -15,6 +15,7 @@ from optax.contrib import MuonDimensionNumbers
 import gradpow
 from examples.pretrain.collectives import collectives
 from gradpow.core import last_two_axes, ownership
+from gradpow.transforms import in_basis, kronecker_basis, kronecker_precondition, moment_scale
 from tests.contract.case import Case
 from tests.contract.exact import assert_steps_of_loop, in_both_types
 from tests.contract.sharded import AXIS_TYPES
@@ -200,6 +201,51 @@ def test_a_run_goes_on_on_another_mesh_without_stored_padding():
     assert_close(updates, expected[2:], 2e-6)
     with pytest.raises(ValueError, match=r"8 slots for matrices of 5x7 .* gradpow\.respread"):
         made(None).update(params, state)
+
+
+KEEPING = {
+    "shampoo": kronecker_precondition(optax.ema(0.9, debias=False), eps=1e-3, every=3),
+    "soap": in_basis(
+        moment_scale(optax.ema(0.9), eps=1e-8), kronecker_basis(3, 0.9), optax.ema(0.9)
+    ),
+}
+KERNELS = {"q": (3, 16, 16), "o": (3, 16, 16), "up": (3, 16, 32), "down": (3, 32, 16)}
+keeping = pytest.mark.parametrize("name", ["shampoo", pytest.param("soap", marks=pytest.mark.hunt)])
+
+
+def steps_of(tx: Any, shapes: Any, mesh: Any = None, steps: int = 5, dtype: Any = "float32") -> Any:
+    grads = [normal(shapes, seed, dtype) for seed in range(steps)]
+    grads = grads if mesh is None else [placed(g, mesh) for g in grads]
+    state, step, updates = tx.init(grads[0]), quick_jit(tx.update), []
+    for g in grads:
+        update, state = step(g, state)
+        updates.append(update)
+    return jax.device_get(updates), state
+
+
+@keeping
+def test_without_staggering_links_that_keep_factors_do_what_they_do_alone(name):
+    squares = {k: KERNELS[k] for k in "qo"}  # of others the smaller factor's null space is open
+    with jax.enable_x64(True):
+        apart, _ = steps_of(gradpow.spread(KEEPING[name], stagger=False), squares, dtype="float64")
+        together, _ = steps_of(gradpow.chain(KEEPING[name]), squares, dtype="float64")
+    assert_close(apart, together, 1e-9)
+
+
+@keeping
+def test_staggered_refreshes_are_the_same_on_any_mesh(name):
+    expected, _ = steps_of(gradpow.spread(KEEPING[name]), KERNELS)
+    mesh = make_mesh("fsdp x tensor")
+    tx = gradpow.spread(KEEPING[name], specs_on(mesh), wire=None)
+    updates, state = steps_of(tx, KERNELS, mesh)
+    assert_close(updates, expected, 2e-6)
+    for x in jax.tree.leaves(state):
+        assert x.addressable_shards[0].data.size * 8 == x.size
+    at_once, _ = steps_of(gradpow.spread(KEEPING[name], stagger=False), KERNELS)
+    differ = np.array([[np.any(a["q"][i] != b["q"][i]) for i in range(3)]
+                       for a, b in zip(at_once, expected, strict=True)])  # fmt: skip
+    # After the three of "o", so that their numbers are 3, 4, 5, and every third step is theirs.
+    assert not differ[:, 0].any() and not differ[0].any() and differ[:, 1:].any(0).all()
 
 
 def test_matrices_move_by_all_to_all_alone_and_are_gathered_over_replicas_only():

@@ -1,9 +1,9 @@
 """Linear maps of a tensor, made of its gradients: u <- P u with a matrix P."""
 
 from .gram_precondition import *
-from .kronecker_precondition import *
 from .in_basis import *
 from .kronecker_basis import *
+from .kronecker_precondition import *
 from .low_rank_momentum import *
 from .oja_basis import *
 from .split_subspace import *

@@ -93,7 +93,7 @@ def in_basis(
         inside = view.empty(params, bases)
         return InBasisState(count, bases, momentum.init(inside), inner.init(inside))
 
-    def update(updates, state, params=None, *, grad=None, **extra_args):
+    def update(updates, state, params=None, *, grad=None, matrix_index=0, **extra_args):
         del params
         require_grad("in_basis", grad, updates)
         if not jax.tree.leaves(updates):
@@ -106,7 +106,9 @@ def in_basis(
 
         def turn(state):
             kept = state.momentum, state.inner
-            bases, kept = view.turn(state.count, state.basis, view.stacks(grad), move, kept)
+            bases, kept = view.turn(
+                state.count, state.basis, view.stacks(grad), move, kept, matrix_index
+            )
             return InBasisState(state.count, bases, *kept)
 
         if not basis.late:

@@ -69,7 +69,8 @@ def kronecker_precondition(
         Shampoo   power=1/4                       CASPR   power=1/4, combine="mean"
         ASGO      power=1/2, sides="shorter"
 
-    Roots are computed at the first step and then every so many, and kept; they are those of
+    Roots are computed at the first step and then every so many, shifted by the number that
+    :func:`gradpow.spread` gives a matrix, and kept; they are those of
     :func:`gradpow.core.inverse_power`, which says what becomes of zeros and of rounding. ``grad``
     makes L and R, so that U may be a momentum. A leaf that is no matrix is left as it is. Across
     devices each matrix is whole, and a stack laid out as before.
@@ -125,7 +126,7 @@ def kronecker_precondition(
 
         return KroneckerState(count, moment.init(zeros()), zeros())
 
-    def update(updates, state, params=None, *, grad=None, **extra_args):
+    def update(updates, state, params=None, *, grad=None, matrix_index=0, **extra_args):
         require_grad("kronecker_precondition", grad, updates)
         if not jax.tree.leaves(updates):
             return updates, state
@@ -137,7 +138,7 @@ def kronecker_precondition(
             mean = jnp.trace(a, axis1=-2, axis2=-1) / a.shape[-1]
             return inverse_power(a, power, eps * mean if relative else eps)
 
-        refresh = state.count % every == 0
+        refresh = (state.count == 0) | ((state.count - matrix_index) % every == 0)
         roots = jax.lax.cond(refresh, lambda: jax.tree.map(root, moments), lambda: state.roots)
         roots = jax.tree.map(lambda p: replicated(p, 2), roots)
 
