@@ -3,24 +3,24 @@
     pip install -e ".[pretrain,pods]"
     JAX_PLATFORMS=cpu python -m benchmarks.matrices
 
-The hidden matrices of a LLaMA alone, whose update is compiled ahead of time and read: what a device
-sends, what it holds beside arguments and results, what it moves in its memory, and how much of the
-products it does. Writes matrices.json and matrices.md; the same command goes on where one was
-stopped.
+The hidden matrices of a LLaMA alone, whose update by `gradpow.spread` is compiled ahead of time and
+read: what a device sends, what it holds beside arguments and results, what it moves in its memory,
+and how much of the products it does. Writes matrices.json and matrices.md; the same command goes on
+where one was stopped.
 """
 
 import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
 
 import gradpow
@@ -29,25 +29,53 @@ from examples.pretrain.collectives import collectives, trip_count
 from examples.pretrain.counts import abstract_params
 from examples.pretrain.errors import UserError, shown_in_one_line
 from examples.pretrain.hardware import tree_bytes
-from examples.pretrain.hlo import Instruction, arrays, attribute, operands, parse
+from examples.pretrain.hlo import arrays, attribute, operands, parse
 from examples.pretrain.names import name_of
 from examples.pretrain.optimizers import hidden_matrices
 from examples.pretrain.presets import SHAPES
 from examples.pretrain.sharding import MeshShape, make_mesh, place
 from examples.progress import print_table, progress_bar
+from gradpow.transforms import in_basis, kronecker_basis, kronecker_precondition, moment_scale
 
 from .display import kept, save
 from .program import branches, cost
+
+STEPS, A, B, C = 5, 3.4445, -4.7750, 2.0315  # of Newton and Schulz's iteration as Muon has it
+
+
+class Targets(NamedTuple):
+    """Megabytes sent, of temporaries, gigabytes of traffic, work, gigabytes of state."""
+
+    sent: float | None = None
+    temporaries: float | None = None
+    traffic: float | None = None
+    work: float | None = None
+    state: float | None = None
+
+
+class Case(NamedTuple):
+    preset: str
+    topology: str
+    mesh: str  # as in "fsdp 4 x tensor 4"
+    update: str
+
+
+CASES = {
+    Case("llama-1b", "v5e:4x4", "fsdp 16", "muon"): Targets(250, 227, 3.1, 1.18),
+    Case("llama-1b", "v5e:4x4", "fsdp 4 x tensor 4", "muon"): Targets(250, 227, 3.1, 1.18),
+    Case("llama-0.2b", "v5e:4x4", "data 4 x fsdp 4", "muon"): Targets(201, work=1.25),
+    Case("llama-2b", "v5e:16x16", "fsdp 256", "muon"): Targets(85, 250, work=2.8),
+    Case("llama-0.2b", "v5e:4x4", "fsdp 16", "shampoo"): Targets(40, state=0.4),
+    Case("llama-0.2b", "v5e:4x4", "fsdp 16", "soap"): Targets(40, state=0.4),
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Compile updates of matrices for TPUs that need not be here, and read what they cost."""
 
-    presets: tuple[str, ...] = ("llama-0.2b", "llama-1b", "llama-2b")
-    """Models."""
-    updates: tuple[str, ...] = ()
-    """Updates; all by default."""
+    updates: tuple[str, ...] = ("muon", "shampoo", "soap")
+    """Which of the updates."""
     out: Path = Path("runs/matrices")
     """Folder for the results."""
     overwrite: bool = False
@@ -55,58 +83,51 @@ class Options:
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    preset: str
-    topology: str
-    mesh: str  # as in "fsdp 4 x tensor 4"
-    update: str
-
-
-@dataclasses.dataclass(frozen=True)
 class Row:
     """Of one device, in bytes."""
 
-    case: Case
+    preset: str
+    topology: str
+    mesh: str
+    update: str
     devices: int
     parameters: int  # of the hidden matrices, in all
     sent: int
-    exchanges: dict[str, int]  # of each kind
+    exchanges: dict[str, int]  # how many of each kind
     temporaries: int
     traffic: int
-    work: float  # products, over an even share of those that one device would do
+    work: float | None  # products, over an even share of those that one device would do
     state: int
     seconds: float  # of compilation
 
     @property
-    def share(self) -> float:
-        """A float32 copy of a device's part."""
-        return 4 * self.parameters / self.devices
+    def case(self) -> Case:
+        return Case(self.preset, self.topology, self.mesh, self.update)
 
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+def orthogonal(x: jax.Array) -> jax.Array:
+    x /= jnp.linalg.norm(x) + 1e-7
+    for _ in range(STEPS):
+        gram = x @ x.T
+        x = A * x + (B * gram + C * gram @ gram) @ x
+    return x
 
 
-def newton_schulz() -> optax.GradientTransformation:
-    def orthogonal(x):
-        a, b, c = COEFFICIENTS
-        x /= jnp.linalg.norm(x) + 1e-7
-        for _ in range(5):
-            gram = x @ x.T
-            x = a * x + (b * gram + c * gram @ gram) @ x
-        return x
-
-    return optax.stateless(lambda u, _: orthogonal(u))
-
-
-def newton_schulz_products(m: int, n: int) -> int:
-    """Operations on a matrix (m, n)."""
-    m, n = min(m, n), max(m, n)
-    return 5 * (2 * m * m * n * 2 + 2 * m**3)
-
-
-UPDATES: dict[str, Any] = {
-    "muon": lambda shardings: gradpow.spread(newton_schulz(), shardings, matrices=hidden_matrices),
+UPDATES: dict[str, optax.GradientTransformation] = {
+    "muon": optax.stateless(lambda u, _: orthogonal(u)),
+    "shampoo": kronecker_precondition(optax.ema(0.999, debias=False), every=10),
+    "soap": in_basis(moment_scale(optax.ema(0.95), eps=1e-8), kronecker_basis(), optax.ema(0.95)),
 }
+
+
+def least_products(params: dict[str, Any]) -> int:
+    """Operations of Muon's products over all matrices."""
+
+    def of(x):
+        m, n = sorted(x.shape[-2:])
+        return math.prod(x.shape[:-2]) * STEPS * (4 * m * m * n + 2 * m**3)
+
+    return sum(map(of, params.values()))
 
 
 def mesh_of(case: Case) -> Mesh:
@@ -147,26 +168,86 @@ def products(text: str) -> int:
 def measure(case: Case) -> Row:
     mesh = mesh_of(case)
     params = hidden(case.preset, mesh)
-    tx = UPDATES[case.update](jax.tree.map(lambda x: x.sharding, params))
+    shardings = {name: x.sharding for name, x in params.items()}
+    tx = gradpow.spread(UPDATES[case.update], shardings, matrices=hidden_matrices)
     state = jax.eval_shape(tx.init, params)
+    whole = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), state)
     clock = time.perf_counter()
     program: Any = jax.jit(tx.update, donate_argnums=(0, 1)).lower(params, state).compile()
-    seconds = time.perf_counter() - clock
+    seconds = round(time.perf_counter() - clock, 1)
     text = program.as_text()
-    Path("/tmp/hlo.txt").write_text(text)
     found, moved = collectives(text), cost(text, 2**20)
-    whole = sum(
-        math.prod(x.shape[:-2]) * newton_schulz_products(*x.shape[-2:]) for x in params.values()
-    )
+    kinds: Counter[str] = Counter()
+    for c in found:
+        kinds[c.kind] += c.times
     return Row(
-        case,
-        mesh.size,
-        sum(x.size for x in params.values()),
-        round(sum(c.sent for c in found)),
-        {k: sum(c.times for c in found if c.kind == k) for k in {c.kind for c in found}},
-        program.memory_analysis().temp_size_in_bytes,
-        moved.read + moved.written,
-        products(text) / (whole / mesh.size),
-        tree_bytes(state),
-        round(seconds, 1),
+        *case,
+        devices=mesh.size,
+        parameters=sum(x.size for x in params.values()),
+        sent=round(sum(c.sent for c in found)),
+        exchanges=dict(kinds),
+        temporaries=program.memory_analysis().temp_size_in_bytes,
+        traffic=moved.read + moved.written,
+        work=round(products(text) / least_products(params) * mesh.size, 3)
+        if case.update == "muon"
+        else None,
+        state=tree_bytes(state),
+        seconds=seconds,
     )
+
+
+HEADS = (
+    "update", "mesh", "sent, MB", "temporaries, MB", "traffic, GB", "work", "state, GB",
+    "exchanges", "compiled in, s",
+)  # fmt: skip
+
+
+def table(rows: list[Row]) -> str:
+    """Each figure with its target, where it has one."""
+    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
+    for row in rows:
+        wanted = CASES.get(row.case, Targets())
+        found = Targets(
+            row.sent / 1e6, row.temporaries / 1e6, row.traffic / 1e9, row.work, row.state / 1e9
+        )
+        figures = [
+            "" if x is None else f"{x:.3g}" + (f" (<= {most:g})" if most else "")
+            for x, most in zip(found, wanted, strict=True)
+        ]
+        where = f"{row.preset}, {row.topology}, {row.mesh}"
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(row.exchanges.items()))
+        lines.append(
+            f"| {' | '.join((row.update, where, *figures, kinds, f'{row.seconds:.0f}'))} |"
+        )
+    return "\n".join(lines)
+
+
+def run(options: Options, console: Console) -> list[Row]:
+    path = options.out / "matrices"
+    rows = [Row(**fields) for fields in kept(path, options.overwrite)]
+    done = {row.case for row in rows}
+    jobs = [case for case in CASES if case.update in options.updates and case not in done]
+    with progress_bar(console) as progress:
+        task = progress.add_task("", total=len(jobs))
+        for case in jobs:
+            progress.update(task, description=", ".join(case))
+            rows.append(measure(case))
+            rows.sort(key=lambda row: list(CASES).index(row.case))
+            save(path, rows, table(rows))
+            progress.advance(task)
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> None:
+    with shown_in_one_line("matrices"):
+        options = cli.parse(Options, "benchmarks.matrices", arguments)
+        console = Console(soft_wrap=True)
+        rows = run(options, console)
+        if not rows:
+            raise UserError(f"--updates takes {', '.join(UPDATES)}")
+        print_table(table(rows), console)
+
+
+if __name__ == "__main__":
+    main()

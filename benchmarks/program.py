@@ -117,7 +117,7 @@ def _read(inner: list[Instruction], number: int, operand: list[Array]) -> list[A
 
 
 def _written(inner: list[Instruction], results: list[Array]) -> list[Array]:
-    """What is written of a result: where a slice is put into an operand in its place, that slice."""
+    """What is written of a result: where a slice is put into an operand, that slice."""
     root = inner[-1]
     if root.opcode != "dynamic-update-slice" or len(results) != 1:
         return results
