@@ -11,10 +11,12 @@ from .evaluation import *
 from .exchange import *
 from .extra_arguments import *
 from .float32 import *
+from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
+from .normalized import *
 from .numbers import *
 from .orthonormal import *
 from .owners import *

@@ -8,4 +8,5 @@ from .graft import *
 from .low_precision_state import *
 from .on_matrices import *
 from .projected import *
+from .qk_clip import *
 from .spread import *
