@@ -221,8 +221,15 @@ def make_schedule(
 
 
 def _optimizers() -> dict[str, Optimizer]:
-    """The catalog's methods that have a learning rate, and the variants."""
-    methods = [entry for entry in atlas() if _takes(entry.factory, "learning_rate")]
+    """The catalog's methods that have a learning rate, and the variants.
+
+    What needs more than gradients and parameters, such as logits of attention, is not for `train`.
+    """
+    methods = [
+        entry
+        for entry in atlas()
+        if _takes(entry.factory, "learning_rate") and {*entry.needs} <= {"params"}
+    ]
     factories = {entry.name: entry.factory for entry in methods} | _VARIANTS
     # Those with hidden matrices take the matrices of a stack one by one themselves.
     summing = {e.name for e in methods if e.sums == "a tensor" and not _takes(e.factory, "hidden")}

@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Matrices, Scalar, chain, check_rate, hidden_matrices, require_mask
+from gradpow.core import Matrices, Scalar, chain, check, check_rate, hidden_matrices, require_mask
 from gradpow.methods.adam import adamw
 from gradpow.transforms import NS5, Polynomials, decay_weights, orthogonalize, shape_scale
 from gradpow.wrappers import on_matrices
@@ -51,6 +51,8 @@ def moonlight(
     References:
       Liu et al. (2025), Section 2.2.
     """
+    check("in [0, 1)", b=b)
+    check("finite and > 0", rms=rms)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
     require_mask(mask)
     return on_matrices(

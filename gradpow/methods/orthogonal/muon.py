@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Matrices, Scalar, chain, check_rate, hidden_matrices, require_mask
+from gradpow.core import Matrices, Scalar, chain, check, check_rate, hidden_matrices, require_mask
 from gradpow.methods.adam import adamw
 from gradpow.transforms import (
     NS5,
@@ -63,6 +63,7 @@ def muon(
     References:
       Jordan et al. (2024), ``muon.py``.
     """
+    check("in [0, 1)", b=b)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
     require_mask(mask)
     return on_matrices(

@@ -67,8 +67,9 @@ def muon_clip(
     References:
       Bai et al. (2025), Algorithm 1.
     """
-    check("finite and > 0", tau=tau)
+    check("in [0, 1)", b=b)
     check("in [0, 1]", alpha=alpha)
+    check("finite and > 0", rms=rms, tau=tau)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
     require_mask(mask)
     muon = on_matrices(

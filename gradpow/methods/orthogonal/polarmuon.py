@@ -4,7 +4,7 @@ from typing import Any
 
 import optax
 
-from gradpow.core import Matrices, Scalar, chain, check_rate, hidden_matrices, require_mask
+from gradpow.core import Matrices, Scalar, chain, check, check_rate, hidden_matrices, require_mask
 from gradpow.methods.adam import adamw
 from gradpow.transforms import (
     POLAR_EXPRESS,
@@ -35,7 +35,7 @@ def polarmuon(
       \theta_t &= \theta_{t-1} - \eta_t \bigl(\mathrm{tr}(S)\, U V^\top
       + \lambda \theta_{t-1}\bigr)
 
-    No bias is corrected. The factor is found as in :func:`gradpow.polarmuon`.
+    No bias is corrected. The factor is found as in :func:`gradpow.polargrad`.
 
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, by default without decay.
@@ -54,6 +54,7 @@ def polarmuon(
     References:
       Lau et al. (2025), and ``polar_grad.py`` of its authors.
     """
+    check("in [0, 1)", b=b)
     check_rate(learning_rate=learning_rate, weight_decay=weight_decay)
     require_mask(mask)
     return on_matrices(

@@ -44,8 +44,8 @@ def muonpower(
       \Theta_{t+1} &= \Theta_t - \eta_t \bigl(\rho \sqrt{\max(a, b)}\;
       O(\beta M_t + \varphi_p(G_t)) + \lambda \Theta_t\bigr)
 
-    Until version 0.2 it was around :func:`optax.contrib.muon`, which corrects the bias of M and G
-    by different counts before it adds them: its first steps point elsewhere, by 0.3%.
+    :func:`optax.contrib.muon` would correct the bias of M and of the gradient by different counts
+    before it adds them, so that its first steps point elsewhere.
 
     Args:
       learning_rate, b1, b2, weight_decay, mask: as in :func:`optax.adamw`, the rate and the decay
