@@ -1,9 +1,12 @@
 """Arrays of which every device needs the whole, whatever the layout of parameters."""
 
-import jax
-from jax.sharding import PartitionSpec
+from typing import Any
 
-__all__ = ["laid_out_as", "replicated", "whole", "whole_matrices"]
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+__all__ = ["gathered", "laid_out_as", "replicated", "square_zeros", "whole"]
 
 
 def replicated(x: jax.Array, axes: int | None = None) -> jax.Array:
@@ -31,6 +34,22 @@ def replicated(x: jax.Array, axes: int | None = None) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, PartitionSpec(*as_they_are, *whole))
 
 
+def gathered(stack: jax.Array) -> jax.Array:
+    """Matrices whole on each device that has one, where the mesh in use has explicit axes.
+
+    Their types refuse products over a divided axis. With automatic axes the compiler finds a way by
+    itself; a constraint would replicate what the matrices are made of too, such as a momentum.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import gathered
+      >>> gathered(jnp.ones((1, 2))).shape
+      (1, 2)
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    return replicated(stack, 2) if not mesh.empty and mesh.are_all_axes_explicit else stack
+
+
 def laid_out_as(like: jax.Array, x: jax.Array) -> jax.Array:
     """x in the layout of another array, where the mesh in use has explicit axes.
 
@@ -48,6 +67,27 @@ def laid_out_as(like: jax.Array, x: jax.Array) -> jax.Array:
     return jax.sharding.reshard(x, jax.typeof(like).sharding)
 
 
+def square_zeros(stack: Any, size: int) -> jax.Array:
+    """Zeros (..., size, size) for each matrix of a stack, whole on the devices that have it.
+
+    Args:
+      stack: (..., m, n), or its shape and type.
+      size: of the zeros.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import square_zeros
+      >>> square_zeros(jnp.ones((2, 3, 4)), 3).shape
+      (2, 3, 3)
+    """
+    *batch, _, _ = stack.shape
+    zeros = jnp.zeros((*batch, size, size), stack.dtype)
+    mesh, layout = jax.sharding.get_abstract_mesh(), stack.sharding
+    if mesh.empty or not mesh.are_all_axes_explicit or not isinstance(layout, NamedSharding):
+        return zeros
+    return jax.sharding.reshard(zeros, PartitionSpec(*layout.spec[: len(batch)]))
+
+
 def whole(x: jax.Array) -> jax.Array:
     """x whole on each device where the mesh in use has explicit axes, which products would refuse.
 
@@ -63,21 +103,3 @@ def whole(x: jax.Array) -> jax.Array:
     if mesh.empty or not mesh.are_all_axes_explicit:
         return x
     return jax.sharding.reshard(x, PartitionSpec())
-
-
-def whole_matrices(x: jax.Array) -> jax.Array:
-    """A stack with no matrix parted over devices, where the mesh in use has explicit axes.
-
-    Products of matrices that are parted have no layout of their own there. Batch axes stay parted.
-
-    Examples:
-      >>> import jax.numpy as jnp
-      >>> from gradpow.core import whole_matrices
-      >>> whole_matrices(jnp.ones((1, 2)))
-      Array([[1., 1.]], dtype=float32)
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or not mesh.are_all_axes_explicit:
-        return x
-    batch = jax.typeof(x).sharding.spec[: x.ndim - 2]
-    return jax.sharding.reshard(x, PartitionSpec(*batch, None, None))

@@ -12,10 +12,10 @@ from gradpow.core import (
     Matrices,
     dimension_numbers,
     from_stack,
+    gathered,
     is_numbers,
     laid_out_as,
     last_two_axes,
-    replicated,
     require_transformation,
     to_stack,
 )
@@ -61,7 +61,7 @@ def blocked(
         raise ValueError(f"size must be a whole number >= 1, not {size!r}: the usual is 1024.")
     inner = require_transformation("blocked's inner", inner)
 
-    def cut(tree):
+    def cut(tree: Any) -> Any:
         if tree is None:
             return None
         numbers = dimension_numbers(matrices, tree)
@@ -97,13 +97,15 @@ def _spans(length: int, size: int) -> list[tuple[int, int, int]]:
 
 
 def _cut(x: jax.Array, size: int) -> tuple[jax.Array, ...]:
-    x = replicated(x, 2)
+    x = gathered(x)
     *batch, rows, columns = x.shape
 
     def blocks(down: tuple[int, int, int], across: tuple[int, int, int]) -> jax.Array:
         (i, p, r), (j, q, c) = down, across
         part = x[..., i : i + p * r, j : j + q * c]
-        return part.reshape(*batch, p, r, q, c).swapaxes(-3, -2)
+        # One axis after the other, as the types of explicit mesh axes want it.
+        part = part.reshape(*batch, p * r, q, c).reshape(*batch, p, r, q, c)
+        return part.swapaxes(-3, -2)
 
     spans = itertools.product(_spans(rows, size), _spans(columns, size))
     return tuple(itertools.starmap(blocks, spans))
@@ -117,7 +119,8 @@ def _join(
 
     def part(b: jax.Array) -> jax.Array:
         *_, p, q, r, c = b.shape
-        return replicated(b, 4).swapaxes(-3, -2).reshape(*batch, p * r, q * c)
+        b = b.swapaxes(-3, -2).reshape(*batch, p * r, q, c)
+        return b.reshape(*batch, p * r, q * c)
 
     parts, across = [*map(part, blocks)], len(_spans(columns, size))
     lines = [parts[i : i + across] for i in range(0, len(parts), across)]

@@ -95,8 +95,8 @@ def test_in_float32_newton_s_root_of_a_matrix_acts_as_the_true_one_at_any_rank(r
     x = np.random.default_rng(rank).standard_normal((24, rank)).astype(np.float32)
     a = jnp.asarray(x @ x.T)
     ridge = 16 * np.finfo(np.float32).eps * float(jnp.trace(a))
-    for root in (2, 4):
-        inverse = coupled_newton(a + ridge * jnp.eye(24, dtype=np.float32), root)
+    both = quick_jit(lambda a: [coupled_newton(a, root) for root in (2, 4)])
+    for root, inverse in zip((2, 4), both(a + ridge * jnp.eye(24, dtype=np.float32)), strict=True):
         expected = in_float64(np.float64(x) @ np.float64(x).T, root, ridge) @ x
         # The product is of float32 and an inverse whose condition is (1 / 2e-6)^(1/root).
         tolerance = 24 * np.finfo(np.float32).eps * (24 / 2e-6) ** (1 / root)
@@ -106,8 +106,8 @@ def test_in_float32_newton_s_root_of_a_matrix_acts_as_the_true_one_at_any_rank(r
 def test_what_has_no_inverse_has_0():
     zeros, infinite = np.zeros((2, 2), np.float32), np.full((2, 2), np.inf, np.float32)
     stack = jnp.stack([zeros, infinite, np.eye(2, dtype=np.float32)])
-    for power in (0.5, jnp.float32(0.5)):
-        inverse = inverse_power(stack, power)
+    both = quick_jit(lambda a, power: (inverse_power(a, power), inverse_power(a, 0.5)))
+    for inverse in both(stack, jnp.float32(0.5)):
         np.testing.assert_allclose(inverse, [0 * zeros, 0 * zeros, np.eye(2)], atol=1e-6)
     np.testing.assert_array_equal(coupled_newton(jnp.asarray(zeros), 2), zeros)
     np.testing.assert_allclose(inverse_power(jnp.asarray(zeros), 0.5, 0.25), 2 * np.eye(2))
@@ -119,7 +119,7 @@ def test_roots_of_matrices_at_the_ends_of_float32_are_those_of_their_scale(scale
     a = positive(0, 9, n=4)
     expected = in_float64(a, 4, 0)
     scaled = jnp.asarray(a * scale, jnp.float32)
-    for inverse in (inverse_power(scaled, 0.25), coupled_newton(scaled, 4)):
+    for inverse in quick_jit(lambda a: (inverse_power(a, 0.25), coupled_newton(a, 4)))(scaled):
         # Some roundings by the condition of the root.
         np.testing.assert_allclose(inverse * scale**0.25, expected, rtol=1e-4, atol=1e-5)
 

@@ -47,7 +47,7 @@ def asgo(
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, by default without decay.
       b1: the weight of the past in M, in [0, 1), with the authors' default.
-      b2: the same of V, or None for sums.
+      b2: the same of V, in [0, 1), or None for sums.
       eps: inside of the root, >= 0.
       rms: the root mean square of a step before the rate, finite and > 0, or None to leave it.
       every: steps between two computations of the root, a whole number >= 1.

@@ -14,6 +14,7 @@ from gradpow.core import (
     check_choice,
     dimension_numbers,
     from_stack,
+    gathered,
     inverse_power,
     is_numbers,
     laid_out_as,
@@ -21,6 +22,7 @@ from gradpow.core import (
     replicated,
     require_grad,
     require_transformation,
+    square_zeros,
     to_stack,
 )
 
@@ -145,13 +147,15 @@ def kronecker_precondition(
         def precondition(n, u, p):
             if n is None:
                 return u
-            x = replicated(to_stack(u, n), 2)
+            x = gathered(to_stack(u, n))
             with jax.default_matmul_precision("highest"):  # a weak direction is amplified
                 x = _product(x, p) if combine == "product" else _mean(_mean(x, p), p)
             return laid_out_as(u, from_stack(x, n, u))
 
         updates = of_each(precondition, numbers, updates, roots)
-        return updates, KroneckerState(optax.safe_increment(state.count), new_moment, roots)
+        return updates, KroneckerState(
+            jnp.asarray(optax.safe_increment(state.count)), new_moment, roots
+        )
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -166,22 +170,22 @@ def _has(sides: str, rows: int, columns: int) -> tuple[bool, bool]:
 def _no_squares(n: MuonDimensionNumbers | None, x: Any, sides: str) -> Sides:
     if n is None:
         return Sides(None, None)
-    *batch, rows, columns = jax.eval_shape(lambda x: to_stack(x, n), x).shape
-    has = zip(_has(sides, rows, columns), (rows, columns), strict=True)
-    return Sides(*(jnp.zeros((*batch, m, m), x.dtype) if wanted else None for wanted, m in has))
+    stack = jax.eval_shape(lambda x: to_stack(x, n), x)
+    has = zip(_has(sides, *stack.shape[-2:]), stack.shape[-2:], strict=True)
+    return Sides(*(square_zeros(stack, m) if wanted else None for wanted, m in has))
 
 
 def _squares(n: MuonDimensionNumbers | None, g: jax.Array, sides: str) -> Sides:
     """G G' and G' G."""
     if n is None:
         return Sides(None, None)
-    g = replicated(to_stack(g, n), 2)
+    g = gathered(to_stack(g, n))
     has = zip(_has(sides, *g.shape[-2:]), (g, g.mT), strict=True)
     return Sides(*(_gram(x) if wanted else None for wanted, x in has))
 
 
 def _gram(g: jax.Array) -> jax.Array:
-    gram = jnp.matmul(g, g.mT, precision="highest")  # whose small eigenvalues count
+    gram = replicated(jnp.matmul(g, g.mT, precision="highest"), 2)  # small eigenvalues count
     # Of one sign, so that what F keeps becomes infinite at most, never infinity less infinity.
     return jnp.where(jnp.isfinite(gram), gram, jnp.inf)
 

@@ -15,7 +15,7 @@ from gradpow.core import (
     last_two_axes,
     map_matrices,
     unit_matrices,
-    whole_matrices,
+    gathered,
 )
 
 __all__ = ["CUBIC", "NS5", "POLAR_EXPRESS", "Polynomials", "orthogonalize", "polar_express"]
@@ -118,7 +118,7 @@ def orthogonalize(
         raise ValueError(f'iteration must be Polynomials or "svd", not {iteration!r}.')
 
     def factor(u: jax.Array) -> jax.Array:
-        u = whole_matrices(u)
+        u = gathered(u)
         if u.shape[-2] > u.shape[-1]:
             return factor(u.mT).mT
         if isinstance(iteration, Polynomials):

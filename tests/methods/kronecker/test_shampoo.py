@@ -63,15 +63,15 @@ def of_matrix(shape, steps=60):
     return theta0, np.clip(gradients, -2, 2)
 
 
-def assert_is_loop(factory, loop, dtype, shape=(5, 7), condition=60 * 4 * 7 / EPS, **numbers):
-    """Up to rounding of the squares, of 60 entries up to 2, over their smallest eigenvalue."""
+def assert_is_loop(factory, loop, dtype, shape=(5, 7), **numbers):
+    """To the usual tolerances, of all the matrix's steps: a row of 0 gets a share of the others."""
     theta0, gradients = of_matrix(shape)
     with jax.enable_x64(dtype is np.float64):
         given = jnp.asarray(theta0, dtype), jnp.asarray(gradients, dtype)
         actual = updates_of(factory(**numbers), *given)
     expected = loop(theta0, gradients, **numbers)
-    floor = np.finfo(dtype).eps * condition * np.sqrt(np.mean(expected**2))
-    assert_same_steps(actual, expected, 0, floor)
+    tolerance = 1e-5 if dtype is np.float32 else 1e-12
+    assert_same_steps(actual, expected, 0, tolerance * np.sqrt(np.mean(expected**2)))
 
 
 @in_both_types
@@ -85,10 +85,8 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
     assert_is_loop(gradpow.shampoo, loop, dtype, **numbers)
 
 
-def test_at_the_default_eps_it_is_the_loop_of_a_tall_matrix_in_float64():
-    # The squares' null space has the eigenvalue 1e-4.
-    condition = 60 * 4 * 7 / 1e-4
-    assert_is_loop(gradpow.shampoo, loop, np.float64, (7, 4), condition, **CONSTANT)
+def test_at_the_default_eps_it_is_the_loop_of_a_tall_matrix():
+    assert_is_loop(gradpow.shampoo, loop, np.float64, (7, 4), **CONSTANT)
 
 
 def test_other_leaves_take_adamw_or_the_rest():
