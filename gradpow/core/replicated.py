@@ -7,7 +7,7 @@ __all__ = ["laid_out_as", "replicated", "whole"]
 
 
 def replicated(x: jax.Array) -> jax.Array:
-    """x whole on each device of the mesh in use; without one, x itself.
+    """x whole on each device of the mesh in use; without one, or inside of a shard_map, x itself.
 
     Examples:
       >>> import jax.numpy as jnp
@@ -16,7 +16,7 @@ def replicated(x: jax.Array) -> jax.Array:
       Array([1., 1.], dtype=float32)
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty:
+    if mesh.empty or mesh.manual_axes:
         return x
     if mesh.are_all_axes_explicit:
         return jax.sharding.reshard(x, PartitionSpec())

@@ -108,10 +108,13 @@ def test_a_jitted_init_loses_the_sharding_with_automatic_axes_as_optax_s_does(na
     assert all(leaf.sharding.is_fully_replicated for leaf, _ in found)
 
 
-# A Gram matrix may have a parameter's shape, but is not laid out as one.
+# A Gram matrix, or a basis, may have a parameter's shape, but is not laid out as one.
+SQUARE = ("gram_precondition", "in_basis", "full_matrix_adagrad", "soap", "adadiag")
+
+
 @each(
-    [name for name in [*LINKS, *WRAPPERS] if not name.startswith("gram_precondition")],
-    [name for name in METHODS if name not in {*NOT_EXPLICIT, "full_matrix_adagrad"}],
+    [name for name in [*LINKS, *WRAPPERS] if not name.startswith(SQUARE)],
+    [name for name in METHODS if name not in {*NOT_EXPLICIT, *SQUARE}],
 )
 def test_a_jitted_init_keeps_the_sharding_with_explicit_axes(name):
     tx, mesh = CASES[name].in_chain(), make_mesh("explicit")
