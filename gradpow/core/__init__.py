@@ -10,10 +10,12 @@ from .counting import *
 from .evaluation import *
 from .extra_arguments import *
 from .float32 import *
+from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
+from .normalized import *
 from .numbers import *
 from .orthonormal import *
 from .powers import *
