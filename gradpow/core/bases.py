@@ -9,7 +9,7 @@ import optax
 
 from gradpow.core.axes import Matrices, dimension_numbers
 from gradpow.core.numbers import Scalar
-from gradpow.core.replicated import laid_out_as, whole
+from gradpow.core.replicated import laid_out_as, replicated, whole
 from gradpow.core.stacks import from_stack, is_numbers, to_stack
 
 __all__ = ["Basis", "InCoordinates", "Turned", "check_rank", "reordered", "rotated"]
@@ -157,7 +157,12 @@ class InCoordinates:
 
         due = jnp.mod(count - shift, jnp.asarray(basis.every, count.dtype)) == 0
         branch = jnp.where(count == 0, 0, jnp.where(due, 1, 2))
-        return jax.lax.switch(branch, [start, refresh, lambda: (bases, kept)])
+        new, kept = jax.lax.switch(branch, [start, refresh, lambda: (bases, kept)])
+        return jax.tree.map(replicated, new), kept
+
+    def pinned(self, state: Any) -> Any:
+        """The state of a link inside, laid out as it was made: what is no parameter's is whole."""
+        return state if self.basis.keeps_shape else jax.tree.map(replicated, state)
 
     def on_stacks(self, f: Callable[..., jax.Array], tx: Any, state: Any, *trees: Any) -> Any:
         """Maps f over what stands in a matrix's place in the state of a link inside, as stacks."""

@@ -8,7 +8,7 @@ from jax import lax
 
 from gradpow.core.float32 import guarded_divide
 
-__all__ = ["left_vectors", "orthonormal", "precisely", "to_unit"]
+__all__ = ["orthonormal", "precisely", "singular_vectors", "to_unit"]
 
 precisely = functools.partial(jnp.matmul, precision=lax.Precision.HIGHEST)
 """A product in the type's own digits: TPUs multiply float32 in bfloat16 by default."""
@@ -54,33 +54,49 @@ def _cholesky(x: jax.Array) -> jax.Array:
     return lax.cond(good, lambda: q, lambda: _householder(x))
 
 
-def left_vectors(x: jax.Array, count: int) -> jax.Array:
-    """The leading left singular vectors; beyond the rank, any that complete them.
+def singular_vectors(
+    x: jax.Array, left: int | None, right: int | None
+) -> tuple[jax.Array | None, jax.Array | None]:
+    """The leading singular vectors of both sides, the two of one value in the same place.
 
-    For derivatives they are constants: where singular values coincide they have no slope.
+    Beyond the rank they are any that complete the others, by Householder's QR: what rounding makes
+    of a null space differs between processors. For derivatives all are constants, since where
+    singular values coincide they have no slope.
 
     Args:
       x: a stack (..., m, n), of any size that its type holds.
-      count: how many vectors, at most m.
+      left: how many left vectors, at most m; None for none.
+      right: how many right ones, at most n.
 
     Returns:
-      A stack (..., m, count).
+      Stacks (..., m, left) and (..., n, right), or None.
 
     Examples:
       >>> import jax.numpy as jnp
-      >>> from gradpow.core import left_vectors
-      >>> print(jnp.abs(left_vectors(jnp.diag(jnp.array([1.0, 2.0])), 1)).T)
+      >>> from gradpow.core import singular_vectors
+      >>> u, _ = singular_vectors(jnp.diag(jnp.array([1.0, 2.0])), 1, None)
+      >>> print(jnp.abs(u).T)
       [[0. 1.]]
     """
-    u, _, _ = jnp.linalg.svd(to_unit(lax.stop_gradient(x), (-2, -1)), full_matrices=False)
-    if count > u.shape[-1]:
-        # QR turns columns round.
-        full, r = jnp.linalg.qr(u, mode="complete")
-        known = jnp.diagonal(r, axis1=-2, axis2=-1)
-        signs = jnp.ones(full.shape[:-2] + full.shape[-1:], full.dtype)
-        signs = signs.at[..., : u.shape[-1]].set(jnp.where(known < 0, -1, 1).astype(full.dtype))
-        u = full * signs[..., None, :]
-    return u[..., :count]
+    x = to_unit(lax.stop_gradient(x), (-2, -1))
+    u, s, vt = jnp.linalg.svd(x, full_matrices=False)
+    # What rounding alone has made is replaced with all else of the null space.
+    rounding = 4 * max(x.shape[-2:]) ** 0.5 * jnp.finfo(x.dtype).eps * s[..., :1]
+    known = s > rounding
+    return tuple(
+        None if count is None else _completed(vectors, known, count)
+        for vectors, count in ((u, left), (vt.mT, right))
+    )
+
+
+def _completed(u: jax.Array, known: jax.Array, count: int) -> jax.Array:
+    u = u * known[..., None, :].astype(u.dtype)
+    full, r = jnp.linalg.qr(u, mode="complete" if count > u.shape[-1] else "reduced")
+    diagonal = jnp.diagonal(r, axis1=-2, axis2=-1)
+    signs = jnp.where(diagonal < 0, -1, 1).astype(full.dtype)  # QR turns columns round
+    return jnp.concatenate(
+        [full[..., : u.shape[-1]] * signs[..., None, :], full[..., u.shape[-1] :]], -1
+    )[..., :count]
 
 
 def to_unit(x: jax.Array, axis: int | tuple[int, ...]) -> jax.Array:

@@ -108,10 +108,11 @@ def test_a_jitted_init_loses_the_sharding_with_automatic_axes_as_optax_s_does(na
     assert all(leaf.sharding.is_fully_replicated for leaf, _ in found)
 
 
-# A Gram matrix may have a parameter's shape, but is not laid out as one.
+# A Gram matrix, or a basis, may have a parameter's shape, but is not laid out as one.
 KEEP_GRAMS = (
     "gram_precondition", "full_matrix_adagrad",
     "kronecker_precondition", "blocked", "shampoo", "caspr", "asgo",
+    "in_basis", "soap", "adadiag",
 )  # fmt: skip
 
 

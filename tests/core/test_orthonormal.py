@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gradpow.core import left_vectors, orthonormal
+from gradpow.core import orthonormal, singular_vectors
 from gradpow.core.orthonormal import _cholesky, _householder
 from tests.contract.trees import quick_jit
 
@@ -59,19 +59,35 @@ def test_what_has_lost_rank_is_completed(name):
     np.testing.assert_array_equal(by_cholesky(x), by_householder(x))
 
 
-def test_vectors_beyond_the_rank_complete_those_of_the_matrix():
+@pytest.mark.parametrize("scale", [1.0, 1e-300, 1e300])
+def test_vectors_beyond_the_rank_complete_those_of_the_matrix(scale):
     x = X[..., :2].astype(np.float64)
-    u = np.linalg.svd(x, full_matrices=False).U
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
     with jax.enable_x64(True):
-        full = np.asarray(left_vectors(jnp.asarray(x), 6))
-    assert error(full) < 1e-14
-    signs = np.sign(np.sum(full[..., :2] * u, -2, keepdims=True))
-    np.testing.assert_allclose(full[..., :2] * signs, u, atol=1e-13)
+        left, right = jax.device_get(singular_vectors(jnp.asarray(scale * x), 6, 2))
+    assert error(left) < 1e-14
+    # Both in step, with one sign.
+    np.testing.assert_allclose(left[..., :2] * s[:, None] @ right.mT, x, atol=1e-13)
+    np.testing.assert_allclose(np.abs(left[..., :2]), np.abs(u), atol=1e-13)
+    np.testing.assert_allclose(np.abs(right.mT), np.abs(vt), atol=1e-13)
+
+
+def test_a_null_space_does_not_depend_on_rounding():
+    x = X[..., :1] * np.array([1, -2, 3, 0.5], np.float32)  # of rank 1
+    noise = 1e-7 * np.random.default_rng(1).standard_normal(x.shape).astype(np.float32)
+    one, other = (singular_vectors(jnp.asarray(y), 6, 4) for y in (x, x * (1 + noise)))
+    for u, v in zip(one, other, strict=True):
+        assert error(np.asarray(u)) < 2e-6
+        signs = np.sign(np.sum(u * v, -2, keepdims=True))
+        np.testing.assert_allclose(u, v * signs, atol=1e-5)
+    zero, _ = singular_vectors(jnp.zeros((6, 4)), 6, None)
+    np.testing.assert_array_equal(np.abs(zero), np.eye(6))
 
 
 def test_for_derivatives_both_are_constants():
     def f(x):
-        return (orthonormal(x) * X).sum() + (left_vectors(x, 2) * X[..., :2]).sum()
+        u, v = singular_vectors(x, 2, 2)
+        return (orthonormal(x) * X).sum() + (u * X[..., :2]).sum() + (v**3).sum()
 
     assert not jax.grad(f)(jnp.zeros_like(X)).any()
 

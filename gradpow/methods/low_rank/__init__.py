@@ -6,4 +6,6 @@ later steps, or taken by another rule.
 """
 
 from .adadiag import *
+from .cosmos import *
+from .dion import *
 from .galore import *

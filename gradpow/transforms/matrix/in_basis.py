@@ -118,7 +118,8 @@ def in_basis(
         c, of_momentum = momentum.update(c, state.momentum, None, **extra_args)
         c, of_inner = inner.update(c, state.inner, None, **extra_args)
         emitted = view.leave(c, state.basis, updates)
-        stepped = InBasisState(state.count, state.basis, of_momentum, of_inner)
+        kept = view.pinned(of_momentum), view.pinned(of_inner)
+        stepped = InBasisState(state.count, state.basis, *kept)
         if basis.late:
             still = optax.tree.zeros_like(emitted), state
             emitted, stepped = jax.tree.map(

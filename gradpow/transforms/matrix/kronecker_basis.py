@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradpow.core import Basis, Scalar, Turned, check, orthonormal, precisely, to_unit
+from gradpow.core import Basis, Scalar, Turned, check, orthonormal, precisely, singular_vectors
 
 __all__ = ["KroneckerBasisState", "kronecker_basis"]
 
@@ -67,7 +67,9 @@ def kronecker_basis(every: int = 10, decay: Scalar = 0.95, largest: int = 10_000
         return KroneckerBasisState(state.p, state.q, *factors)
 
     def start(state: KroneckerBasisState, g: jax.Array) -> KroneckerBasisState:
-        return state._replace(p=_eigenvectors(state.p, g), q=_eigenvectors(state.q, g.mT))
+        sides = (None if x is None else x.shape[-1] for x in (state.p, state.q))
+        p, q = singular_vectors(g, *sides)  # of g, the eigenvectors of g g' and g' g
+        return state._replace(p=p, q=q)
 
     def refresh(state: KroneckerBasisState, g: jax.Array) -> Turned:
         del g
@@ -83,13 +85,6 @@ def _average(factor: jax.Array | None, g: jax.Array, b: Scalar) -> jax.Array | N
     new = b * factor + (1 - b) * precisely(g, g.mT)
     finite = jnp.isfinite(new).all((-2, -1), keepdims=True)
     return jnp.where(finite, new, factor)
-
-
-def _eigenvectors(old: jax.Array | None, g: jax.Array) -> jax.Array | None:
-    if old is None:
-        return None
-    g = to_unit(g, (-2, -1))
-    return jnp.flip(jnp.linalg.eigh(precisely(g, g.mT))[1], -1)
 
 
 def _iterate(p: jax.Array | None, factor: jax.Array | None) -> Any:

@@ -1,6 +1,5 @@
 """Momentum of low rank, with feedback of the error: Ahn et al. (2025), Algorithm 1."""
 
-import zlib
 from typing import Any, NamedTuple
 
 import jax
@@ -18,10 +17,10 @@ from gradpow.core import (
     is_numbers,
     laid_out_as,
     last_two_axes,
-    map_with_names,
     orthonormal,
+    replicated,
+    square_root,
     to_stack,
-    to_unit,
     whole,
 )
 
@@ -51,8 +50,9 @@ def low_rank_momentum(
       u_t \leftarrow Q_t P_t^\top
 
     A paper's matrix is (out, in), and ours its transpose: Q has a row for each input. Q starts with
-    normal numbers from a seed and the path of the leaf, the same on any mesh. Only P is decomposed,
-    and only narrow matrices cross devices. For derivatives P is a constant.
+    normal numbers from a seed, the same for all matrices of a shape, so that neither a mesh nor
+    whether layers are stacked changes a step. Only P is decomposed, and only narrow matrices cross
+    devices. For derivatives P is a constant.
 
     The authors' distributed code takes the transpose of a matrix that has more inputs than outputs:
     another method, unless the rank is full.
@@ -84,15 +84,17 @@ def low_rank_momentum(
             return LowRankMomentumState(params, jnp.zeros([]))
         numbers = dimension_numbers(matrices, params)
 
-        def first(path, n, x):
+        def first(n, x):
             if n is None:
                 return optax.MaskedNode()
-            shape = jax.eval_shape(lambda x: to_stack(x, n), x)
-            *batch, inside, out = shape.shape
-            key = jax.random.fold_in(jax.random.key(seed), zlib.crc32(path.encode()) & 0x7FFFFFFF)
-            return jax.random.normal(key, (*batch, inside, min(rank, inside, out)), shape.dtype)
+            stack = jax.eval_shape(lambda x: to_stack(x, n), x)
+            *batch, inside, out = stack.shape
+            q = jax.random.normal(
+                jax.random.key(seed), (inside, min(rank, inside, out)), jnp.float32
+            )
+            return jnp.broadcast_to(q.astype(stack.dtype), (*batch, *q.shape)).copy()
 
-        q = map_with_names(first, numbers, params, is_leaf=is_numbers)
+        q = jax.tree.map(first, numbers, params, is_leaf=is_numbers)
         return LowRankMomentumState(optax.tree.zeros_like(params), q)
 
     def update(updates, state, params=None):
@@ -107,7 +109,7 @@ def low_rank_momentum(
             b_new, q = to_stack(whole(m + u), n), whole(q)
             emitted, m_new, q = _step(b_new, q, b, eps)
             back = (laid_out_as(u, from_stack(x, n, u)) for x in (emitted, m_new))
-            return *back, q
+            return *back, replicated(q)
 
         steps = jax.tree.map(of_leaf, numbers, updates, state.m, state.q, is_leaf=is_numbers)
         emitted, m, q = (
@@ -121,11 +123,11 @@ def low_rank_momentum(
 
 def _step(x: jax.Array, q: jax.Array, b: Scalar, eps: Scalar) -> tuple[jax.Array, ...]:
     """Of B' and the last Q, the update Q P', the next M' and Q."""
-    p = orthonormal(x.mT @ q)
-    r = x @ p
-    # By the largest number, so that squares neither vanish nor overflow.
-    unit = to_unit(r, -2)
-    largest = jnp.max(jnp.abs(r), -2, keepdims=True, initial=0)
-    length = jnp.sqrt(jnp.sum(unit * unit, -2, keepdims=True) + (largest == 0))
-    q = guarded_divide(r, length * largest + eps)
-    return q @ p.mT, x - (1 - b) * (r @ p.mT), q
+    # In units of the largest number, on which nothing depends: squares neither vanish nor overflow.
+    size = jax.lax.stop_gradient(jnp.max(jnp.abs(x), (-2, -1), keepdims=True, initial=0))
+    unit = guarded_divide(x, size)
+    p = orthonormal(unit.mT @ q)
+    r = unit @ p
+    length = square_root(jnp.sum(r * r, -2, keepdims=True))
+    q = guarded_divide(r, length + eps * guarded_divide(jnp.ones_like(size), size))
+    return q @ p.mT, x - (1 - b) * size * (r @ p.mT), q

@@ -12,9 +12,9 @@ from gradpow.core import (
     check,
     check_choice,
     check_rank,
-    left_vectors,
     orthonormal,
     precisely,
+    singular_vectors,
 )
 
 __all__ = ["OjaBasisState", "oja_basis"]
@@ -79,7 +79,7 @@ def oja_basis(rank: int = 64, decay: Scalar = 0.999, side: str = "in") -> Basis:
 
     def start(state: OjaBasisState, g: jax.Array) -> OjaBasisState:
         u, g = view(state, g)
-        u = left_vectors(g, u.shape[-1])
+        u, _ = singular_vectors(g, u.shape[-1], None)
         s = (1 - decay) * _gram(u, g)
         return state_of(u, _where_finite(s, s, state.s))
 

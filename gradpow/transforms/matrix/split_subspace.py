@@ -111,6 +111,6 @@ def split_subspace(
         rest, out_state = outside.update(rest, state.outside, None, **extra_out)
         emitted = view.leave(c, bases, updates, rest)
         count = optax.safe_increment(state.count)
-        return emitted, SplitSubspaceState(count, bases, in_state, out_state)
+        return emitted, SplitSubspaceState(count, bases, view.pinned(in_state), out_state)
 
     return optax.GradientTransformationExtraArgs(init, update)

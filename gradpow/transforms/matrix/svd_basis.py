@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from gradpow.core import Basis, Turned, check, check_choice, check_rank, left_vectors
+from gradpow.core import Basis, Turned, check, check_choice, check_rank, singular_vectors
 
 __all__ = ["SvdBasisState", "svd_basis"]
 
@@ -69,14 +69,18 @@ def svd_basis(every: int = 200, sides: str = "shorter", rank: int | None = None)
         )
 
     def start(state: SvdBasisState, g: jax.Array) -> SvdBasisState:
-        return SvdBasisState(_aligned(g, state.p), _aligned(g.mT, state.q))
+        new = singular_vectors(g, _columns(state.p), _columns(state.q))
+        return SvdBasisState(_aligned(state.p, new[0]), _aligned(state.q, new[1]))
 
     return Basis(init, start, lambda state, g: Turned(start(state, g)), every, rank is None)
 
 
-def _aligned(g: jax.Array, old: jax.Array | None) -> jax.Array | None:
-    if old is None:
+def _columns(x: jax.Array | None) -> int | None:
+    return None if x is None else x.shape[-1]
+
+
+def _aligned(old: jax.Array | None, new: jax.Array | None) -> jax.Array | None:
+    if old is None or new is None:
         return None
-    new = left_vectors(g, old.shape[-1])
     along = jnp.sum(old * new, -2, keepdims=True)
     return new * jnp.where(along < 0, -1, 1).astype(new.dtype)

@@ -6,19 +6,9 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
 from gradpow.transforms import in_basis, kronecker_basis, moment_scale
-from tests.contract.case import Case
 from tests.contract.in_bases import assert_steps_in_bases
 from tests.contract.trees import quick_jit
-
-
-def by_second_moments(decay: Scalar, b: Scalar, eps: Scalar) -> optax.GradientTransformation:
-    return in_basis(moment_scale(optax.ema(b), eps=eps), kronecker_basis(2, decay))
-
-
-# A basis is made across devices, and its vectors turn by more where eigenvalues are near.
-CASE = Case(by_second_moments, {"decay": 0.9, "b": 0.9, "eps": 0.1}, sharded=1e-4)
 
 
 def loop(gradients, every, decay, b, eps, largest=100):

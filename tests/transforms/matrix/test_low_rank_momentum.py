@@ -50,17 +50,13 @@ def test_steps_are_those_of_the_loop(shape, rank):
     )
 
 
-def test_the_first_q_is_normal_and_each_leafs_own():
+def test_the_first_q_is_normal_and_the_same_in_a_stack_and_alone():
     params = {"a": jnp.zeros((2, 64, 64)), "b": jnp.zeros((64, 64))}
     q = low_rank_momentum(32).init(params).q
-    assert q["a"].shape == (2, 64, 32)
-    flat = np.concatenate([np.ravel(x) for x in jax.tree.leaves(q)])
-    assert abs(flat.mean()) < 0.05 and abs(flat.std() - 1) < 0.05
-    assert np.unique(flat).size > 0.99 * flat.size  # float32 has few enough to meet
-    again = low_rank_momentum(32).init({"b": params["b"]}).q
-    np.testing.assert_array_equal(again["b"], q["b"])
-    other = low_rank_momentum(32, seed=1).init(params).q
-    assert not np.any(other["b"] == q["b"])
+    assert abs(q["b"].mean()) < 0.1 and abs(q["b"].std() - 1) < 0.1
+    assert np.unique(q["b"]).size > 0.99 * q["b"].size  # float32 has few enough to meet
+    np.testing.assert_array_equal(q["a"], np.stack([q["b"], q["b"]]))
+    assert not np.any(low_rank_momentum(32, seed=1).init(params).q["b"] == q["b"])
 
 
 def test_it_starts_again_after_zeros_and_bears_any_size():

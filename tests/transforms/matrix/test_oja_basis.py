@@ -7,20 +7,10 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
 from gradpow.transforms import in_basis, oja_basis
-from tests.contract.case import Case
 from tests.contract.exact import updates_of
 from tests.contract.in_bases import assert_steps_in_bases, matrix_problem
 from tests.contract.trees import quick_jit
-
-
-def by_second_moments(decay: Scalar, b: Scalar, eps: Scalar) -> optax.GradientTransformation:
-    return in_basis(optax.scale_by_rms(b, eps), oja_basis(1, decay))
-
-
-# A basis is made across devices.
-CASE = Case(by_second_moments, {"decay": 0.7, "b": 0.9, "eps": 0.1}, sharded=1e-4)
 
 
 def loop(gradients, rank, decay, b=0.9):

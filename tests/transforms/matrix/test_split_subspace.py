@@ -14,9 +14,8 @@ from tests.contract.in_bases import assert_steps_in_bases, matrix_problem
 
 
 def cosmos_like(decay: Scalar, b: Scalar, eps: Scalar) -> optax.GradientTransformation:
-    return split_subspace(
-        moment_scale(optax.ema(b), eps=eps), optax.ema(0.9), oja_basis(1, decay, "out")
-    )
+    inside = moment_scale(optax.ema(b, debias=False), eps=eps)
+    return split_subspace(inside, optax.ema(0.9, debias=False), oja_basis(1, decay, "out"))
 
 
 # A basis is made across devices.
