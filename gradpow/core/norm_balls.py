@@ -12,6 +12,7 @@ from optax.contrib import MuonDimensionNumbers
 from gradpow.core.float32 import guarded_divide, smallest_normal
 from gradpow.core.numbers import Scalar, check_choice
 from gradpow.core.powers import abs_power, square_root
+from gradpow.core.trees import scalar_dtype
 
 __all__ = ["NORMS", "VECTOR_NORMS", "Ball", "dual_norm", "matrix_norm", "unit_dual", "window"]
 
@@ -188,7 +189,7 @@ def _dual_of_entries(x: Any, norm: str, p: Scalar, axes: Axes = None) -> Any:
 
 
 def _unit(x: Any, axes: Axes, square: float) -> Any:
-    """x over the root of square times its sum of squares, over axes or a tree; 0 where that is 0."""
+    """x over the root of square times its sum of squares, over axes or a tree; 0/0 = 0."""
     largest = _largest(jax.tree.leaves(x), axes)
     # The direction is that of x over any number, so the number's slope does not matter.
     scaled = jax.tree.map(lambda u: guarded_divide(u, largest.astype(u.dtype)), x)
@@ -205,10 +206,11 @@ def _lp_norm(leaves: list[jax.Array], q: Scalar, axes: Axes) -> jax.Array:
 
 def _largest(leaves: list[jax.Array], axes: Axes) -> jax.Array:
     """The largest absolute value, or 0 where that is no normal number; without a slope."""
-    largest = jnp.zeros([], jnp.float32)
+    largest = jnp.zeros([], scalar_dtype(leaves))
     for u in map(jax.lax.stop_gradient, leaves):
-        u = jnp.max(jnp.abs(u), axis=axes, keepdims=axes is not None, initial=0)
-        largest = jnp.maximum(largest, u)
+        largest = jnp.maximum(
+            largest, jnp.max(jnp.abs(u), axis=axes, keepdims=axes is not None, initial=0)
+        )
     return jnp.where(largest < smallest_normal(largest), 0, largest)
 
 

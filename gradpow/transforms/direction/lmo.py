@@ -105,7 +105,7 @@ def lmo(
         if callable(norm):
             return map_with_names(norm, updates)
         numbers = dimension_numbers(matrices, updates)
-        return jax.tree.map(lambda n: n and Ball(norm, axes=n), numbers, is_leaf=is_numbers)
+        return jax.tree.map(lambda n: n and Ball(str(norm), axes=n), numbers, is_leaf=is_numbers)
 
     def of_leaf(ball: Ball | None, u: jax.Array) -> jax.Array:
         if ball is None or not u.size:
@@ -119,7 +119,8 @@ def lmo(
         del params
         if over:
             direction = unit_dual(updates, str(norm), p, tree=True)
-            rho = radius(optax.tree.vdot(updates, direction)) if callable(radius) else radius
+            dual = jnp.asarray(optax.tree.vdot(updates, direction))
+            rho = radius(dual) if callable(radius) else radius
             return jax.tree.map(lambda u: jnp.asarray(rho, u.dtype) * u, direction), state
         return jax.tree.map(of_leaf, balls(updates), updates, is_leaf=is_numbers), state
 
@@ -131,4 +132,5 @@ def _scaled(u: jax.Array, direction: jax.Array, size: Scalar, radius: Any) -> ja
     direction = jnp.asarray(size, u.dtype) * direction
     if not callable(radius):
         return jnp.asarray(radius, u.dtype) * direction
-    return radius(jnp.sum(u * direction, axis=(-2, -1), keepdims=True)) * direction
+    dual = jnp.sum(u * direction, axis=(-2, -1), keepdims=True)
+    return jnp.asarray(radius(dual)) * direction
