@@ -49,10 +49,10 @@ def deterministic_gluon(
     """
     check("finite and >= 0", l0=l0, l1=l1)
 
-    def radius(dual: jax.Array) -> jax.Array:
+    def step_length(dual: jax.Array) -> jax.Array:
         return guarded_divide(dual, l0 + l1 * dual)
 
     return chain(
-        lmo(layer_balls({"hidden": 1.0}, norms, role), radius, polar=polar),
+        lmo(layer_balls({"hidden": 1.0}, norms, role), polar=polar, by_dual_norm=step_length),
         optax.scale(-1.0),
     )

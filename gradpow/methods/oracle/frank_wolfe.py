@@ -64,7 +64,7 @@ def frank_wolfe(
     check("finite and > 0", radius=radius)
     check_rate(learning_rate=learning_rate)
     return chain(
-        lmo(norm, radius, p, over, polar, matrices),
+        lmo(norm, radius, p, over, polar, matrices=matrices),
         decay_weights(1.0),
         optax.scale_by_learning_rate(learning_rate),
     )

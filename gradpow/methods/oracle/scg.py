@@ -64,7 +64,7 @@ def scg(
     check_rate(learning_rate=learning_rate)
     return chain(
         optax.ema(b, debias=False),
-        lmo(norm, radius, p, over, polar, matrices),
+        lmo(norm, radius, p, over, polar, matrices=matrices),
         decay_weights(1.0 if constrained else None),
         optax.scale_by_learning_rate(learning_rate),
     )

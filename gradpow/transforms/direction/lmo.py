@@ -30,10 +30,11 @@ __all__ = ["lmo"]
 
 def lmo(
     norm: str | Callable[[str, Any], Ball],
-    radius: Scalar | Callable[[jax.Array], jax.Array] = 1.0,
+    radius: Scalar = 1.0,
     p: Scalar = 2.0,
     over: Literal["tree"] | None = None,
     polar: Callable[[jax.Array], jax.Array] | None = None,
+    by_dual_norm: Callable[[jax.Array], jax.Array] | None = None,
     matrices: Matrices | Any = last_two_axes,
 ) -> optax.GradientTransformation:
     r"""Replaces the update by the point of a norm's ball that it points to.
@@ -71,12 +72,13 @@ def lmo(
       norm: one of :data:`gradpow.core.NORMS`; or a function of path and leaf to a
         :class:`gradpow.core.Ball` with norm, radius and axes, such as
         :func:`gradpow.core.layer_balls` makes.
-      radius: rho, finite and > 0, times that of the ball; or a function of the dual norm
-        :math:`\langle u, -\mathrm{lmo}(u) \rangle`, an array with a number a matrix.
+      radius: rho, finite and > 0, times that of the ball.
       p: the order of "lp", in (1, inf].
       over: None for a norm of each matrix, "tree" for one of everything, with the first four norms.
       polar: the map from a stack of matrices to their factors :math:`U V^\top`. None takes singular
         values.
+      by_dual_norm: a factor on the radius, of the dual norm :math:`\langle u, -\rho\,
+        \mathrm{lmo}(u) \rangle`, which is a number a matrix; None for 1.
       matrices: which axes are in and out, as in :func:`gradpow.on_matrices`, where the norm is a
         name; leaves that are no matrices stay as they are.
 
@@ -95,8 +97,7 @@ def lmo(
       Pethick et al. (2025), Sections 2 and 4; Frank and Wolfe (1956).
     """
     check("in (1, inf]", p=p)
-    if not callable(radius):
-        check("finite and > 0", radius=radius)
+    check("finite and > 0", radius=radius)
     if over not in (None, "tree"):
         raise ValueError(f'over must be None, for each matrix, or "tree", not {over!r}.')
     check_choice(VECTOR_NORMS if over else NORMS, **({} if callable(norm) else {"norm": norm}))
@@ -107,30 +108,30 @@ def lmo(
         numbers = dimension_numbers(matrices, updates)
         return jax.tree.map(lambda n: n and Ball(str(norm), axes=n), numbers, is_leaf=is_numbers)
 
+    def factor(dual: jax.Array) -> jax.Array:
+        return jnp.ones_like(dual) if by_dual_norm is None else by_dual_norm(dual)
+
     def of_leaf(ball: Ball | None, u: jax.Array) -> jax.Array:
         if ball is None or not u.size:
             return u
         axes = ball.axes or last_two_axes("", u)
         stack = to_stack(u, axes)
         direction = unit_dual(stack, ball.norm, p, polar, window(axes, u))
-        return from_stack(_scaled(stack, direction, ball.radius, radius), axes, u)
+        direction = jnp.asarray(ball.radius * radius, u.dtype) * direction
+        dual = jnp.sum(stack * direction, axis=(-2, -1), keepdims=True)
+        return from_stack(factor(dual) * direction, axes, u)
+
+    def of_tree(updates: optax.Updates) -> optax.Updates:
+        direction = unit_dual(updates, str(norm), p, tree=True)
+        direction = jax.tree.map(lambda u: jnp.asarray(radius, u.dtype) * u, direction)
+        products = jax.tree.map(lambda u, v: jnp.sum(u * v), updates, direction)
+        k = factor(sum(jax.tree.leaves(products), start=jnp.zeros([], jnp.float32)))
+        return jax.tree.map(lambda u: k.astype(u.dtype) * u, direction)
 
     def update(updates, state, params=None):
         del params
         if over:
-            direction = unit_dual(updates, str(norm), p, tree=True)
-            dual = jnp.asarray(optax.tree.vdot(updates, direction))
-            rho = radius(dual) if callable(radius) else radius
-            return jax.tree.map(lambda u: jnp.asarray(rho, u.dtype) * u, direction), state
+            return of_tree(updates), state
         return jax.tree.map(of_leaf, balls(updates), updates, is_leaf=is_numbers), state
 
     return optax.GradientTransformation(optax.init_empty_state, update)
-
-
-def _scaled(u: jax.Array, direction: jax.Array, size: Scalar, radius: Any) -> jax.Array:
-    """The direction in the ball of that size, times the radius at the dual norm."""
-    direction = jnp.asarray(size, u.dtype) * direction
-    if not callable(radius):
-        return jnp.asarray(radius, u.dtype) * direction
-    dual = jnp.sum(u * direction, axis=(-2, -1), keepdims=True)
-    return jnp.asarray(radius(dual)) * direction
