@@ -43,11 +43,11 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
 
 
 def test_in_the_euclidean_norm_it_is_gradient_descent_or_its_normalised_form():
-    for numbers, named in (
-        ({"l0": 4.0, "l1": 0.0}, optax.sgd(0.25)),
-        ({"l0": 0.0, "l1": 4.0}, gradpow.normalized_sgd(0.25, over=None)),
+    for l0, l1, named in (
+        (4.0, 0.0, optax.sgd(0.25)),
+        (0.0, 4.0, gradpow.normalized_sgd(0.25, over=None)),
     ):
-        assert_same(gradpow.deterministic_gluon(**numbers, norms=EUCLIDEAN), named)
+        assert_same(gradpow.deterministic_gluon(l0, l1, norms=EUCLIDEAN), named)
 
 
 def test_a_smooth_function_falls_by_what_the_dual_norm_promises():
