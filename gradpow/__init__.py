@@ -17,6 +17,7 @@ from .methods.agreement import *
 from .methods.layerwise import *
 from .methods.momentum import *
 from .methods.oracle import *
+from .methods.orthogonal import *
 from .methods.powered import *
 from .methods.sign import *
 from .schedules import matched_weight_decay as matched_weight_decay

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
+from gradpow.core.layouts import matrix_axes
 from gradpow.core.names import parameter_kind, parameter_part
 from gradpow.core.trees import is_function, map_with_names
 
@@ -81,15 +83,17 @@ def last_two_axes(path: str, leaf: Any) -> MuonDimensionNumbers:
     return MuonDimensionNumbers(axes[-2:-1], axes[-1:])
 
 
-def hidden_matrices(path: str, leaf: jax.Array) -> bool:
-    """The default of matrix methods: 2-D leaves between the input and the head.
+def hidden_matrices(path: str, leaf: jax.Array) -> MuonDimensionNumbers | None:
+    """The default of matrix methods: the axes of what lies between the input and the head.
 
     By names, as :func:`gradpow.core.parameter_part` and :func:`gradpow.core.parameter_kind` have
     them. No hidden matrices are embeddings of tokens and positions, maps of the input (patches),
     all within a part that ends in logits (lm_head, classifier), norms, scales and biases, learned
     tokens, tables of relative positions, convolutions, LoRA's matrices, and a matrix of one row or
     column. Those of routers are. A name that says nothing, such as Dense_0, is taken for a hidden
-    matrix's, be it the head's: look before you train, and pass a function of your own::
+    matrix's, be it the head's. A leaf of two axes is (in, out); one of more is a matrix where its
+    names say what the others are, see :func:`gradpow.core.matrix_axes`: stacked layers, heads,
+    experts. Look before you train, and pass a function of your own::
 
         print(gradpow.describe_split(params, gradpow.hidden_matrices))
 
@@ -98,20 +102,22 @@ def hidden_matrices(path: str, leaf: jax.Array) -> bool:
       leaf: the parameter.
 
     Returns:
-      Whether the leaf is a hidden matrix.
+      Its axes, or None for what is no hidden matrix.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
-      >>> gradpow.hidden_matrices("layers/0/mlp/kernel", jnp.ones((8, 8)))
-      True
+      >>> gradpow.hidden_matrices("layers/0/attn/query/kernel", jnp.ones((8, 2, 4)))
+      MuonDimensionNumbers(reduction_axis=0, output_axis=(1, 2))
       >>> gradpow.hidden_matrices("token_embed/embedding", jnp.ones((8, 8)))
-      False
 
     References:
       Wang et al. (2025), Appendix B.2: Muon takes the hidden matrices, AdamW all else; which names
       those have is ours.
     """
-    if leaf.ndim != 2 or 1 in leaf.shape:  # as a matrix, one column is a vector
-        return False
     inner = parameter_part(path) in ("qk", "vo", "ffn", "rest")
-    return inner and parameter_kind(path) == "matrix"
+    numbers = matrix_axes(path, leaf) if inner and parameter_kind(path) == "matrix" else None
+    if numbers is None:
+        return None
+    sides = (numbers.reduction_axis, numbers.output_axis)
+    # As a matrix, one row or one column is a vector.
+    return None if any(np.prod(np.take(leaf.shape, side)) == 1 for side in sides) else numbers

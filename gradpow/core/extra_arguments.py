@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-__all__ = ["require_grad", "require_params"]
+__all__ = ["require_grad", "require_max_logits", "require_params"]
 
 
 def require_params(name: str, params: Any) -> None:
@@ -39,4 +39,18 @@ def require_grad(name: str, grad: Any, updates: Any) -> None:
             f"{name} got a gradient and an update of different structures: "
             f"{jax.tree.structure(grad)} and {jax.tree.structure(updates)}. Inside a chain, "
             "optax.masked and optax.partition need mask_compatible_extra_args=True around it."
+        )
+
+
+def require_max_logits(name: str, max_logits: Any) -> None:
+    """Raises, with the remedy, if the link of this name got no logits of attention.
+
+    Examples:
+      >>> from gradpow.core import require_max_logits
+      >>> require_max_logits("my_link", {"layers/0/attn": 12.0})
+    """
+    if max_logits is None:
+        raise ValueError(
+            f"{name} needs the largest logit of each head: call update(grads, state, params, "
+            'max_logits={"layers/0/attn": logits, ...}), {} where there is no attention.'
         )

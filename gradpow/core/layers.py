@@ -9,15 +9,16 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core.axes import last_two_axes
+from gradpow.core.layouts import matrix_axes
 from gradpow.core.names import nearest, parameter_kind, parameter_part
 from gradpow.core.norm_balls import Ball, unit_dual, window
 from gradpow.core.numbers import Scalar
 from gradpow.core.stacks import from_stack, to_stack
 from gradpow.core.trees import map_with_names
 
-__all__ = ["LAYER_NORMS", "Role", "layer_balls", "layer_role", "start_on_balls"]
+__all__ = ["LAYER_NORMS", "LayerRole", "layer_balls", "layer_role", "start_on_balls"]
 
-Role = Literal["hidden", "embedding", "input", "conv", "output", "tied", "vector"]
+LayerRole = Literal["hidden", "embedding", "input", "conv", "output", "tied", "vector"]
 """What :func:`layer_role` tells apart, and "tied", an embedding that is the output too."""
 
 LAYER_NORMS: Mapping[str, str] = {
@@ -33,7 +34,7 @@ LAYER_NORMS: Mapping[str, str] = {
 of its rows, a hidden layer's has a root mean square of 1, and of logits the largest counts."""
 
 
-def layer_role(path: str, leaf: Any) -> Role:
+def layer_role(path: str, leaf: Any) -> LayerRole:
     """What a layer is, by :func:`gradpow.core.parameter_part` and the number of axes.
 
     A guess from names: print ``gradpow.describe_split(params, gradpow.core.layer_role)`` before you
@@ -66,7 +67,8 @@ def layer_balls(
 ) -> Callable[[str, Any], Ball]:
     """A ball for each layer, by its role, for :func:`gradpow.transforms.lmo`.
 
-    Axes follow Flax: the last two are in and out, all before them stack layers; all axes of a
+    Axes of hidden layers go by names, :func:`gradpow.core.matrix_axes`, or else, and in other
+    roles, as in Flax: the last two are in and out, all before them stack layers; all axes of a
     convolution but the last are in, as are those of an input layer; a vector is the last axis; and
     in a tied embedding the last axis is in, that of the words out.
 
@@ -97,7 +99,8 @@ def layer_balls(
                 f"the role {name!r} of {path!r} has no norm{nearest(name, known)}: give it one in "
                 f"norms, or answer with one of {', '.join(known)}."
             )
-        return Ball(known[name], radii.get(name, radii["hidden"]), _axes(name, leaf.ndim))
+        axes = (matrix_axes(path, leaf) if name == "hidden" else None) or _axes(name, leaf.ndim)
+        return Ball(known[name], radii.get(name, radii["hidden"]), axes)
 
     return ball
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-__all__ = ["Part", "nearest", "parameter_kind", "parameter_part"]
+__all__ = ["Part", "names_of", "nearest", "parameter_kind", "parameter_part"]
 
 Part = Literal["embedding", "input", "qk", "vo", "ffn", "head", "conv", "adapter", "rest"]
 """What :func:`parameter_part` tells apart."""
@@ -45,7 +45,7 @@ def parameter_part(path: str) -> Part:
       >>> [parameter_part(f"h/0/{name}/kernel") for name in ("attn/c_attn", "mlp/c_proj", "ln_1")]
       ['vo', 'ffn', 'rest']
     """
-    names = _names(path)
+    names = names_of(path)
     if any(name.has("lora") for name in names):
         return "adapter"
     if _is_of_no_block(names) or any(map(_is_router, names)):
@@ -79,7 +79,7 @@ def parameter_kind(path: str) -> Literal["embedding", "vector", "matrix"]:
       >>> [parameter_kind(path) for path in ("wte/embedding", "ln_1/scale", "mlp/kernel")]
       ['embedding', 'vector', 'matrix']
     """
-    names = _names(path)
+    names = names_of(path)
     part = parameter_part(path)
     if part == "adapter":
         return "matrix"
@@ -106,8 +106,14 @@ _QK = {"q", "k", "qk", "query", "queries", "key", "keys", "wq", "wk"}
 _VALUES = {"v", "value", "values", "wv", "kv", "wkv", "qkv", "wqkv"}
 
 
-def _names(path: str) -> list[_Name]:
-    """The path's names, without what only wraps an array, such as the value of Flax NNX."""
+def names_of(path: str) -> list[_Name]:
+    """The path's names, without what only wraps an array, such as the value of Flax NNX.
+
+    Examples:
+      >>> from gradpow.core import names_of
+      >>> [name.text for name in names_of("layers/0/Query/kernel/value")]
+      ['layers', '0', 'query', 'kernel']
+    """
     texts = [text for text in re.split(r"[/.]", path) if re.search(r"\w", text)]
     if len(texts) > 1 and texts[-1] in ("value", "array", "raw_value", "weights"):
         texts.pop()

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from optax.contrib import MuonDimensionNumbers
 
+from gradpow.core.stacks import is_numbers
 from gradpow.core.trees import is_function, map_with_names
 
 __all__ = ["describe_split"]
@@ -47,12 +48,21 @@ def describe_split(params: Any, labels: Callable[..., Any] | Any) -> str:
         lm_head/kernel          (4, 9)
       False: 2 tensors, 8 parameters
         layers/*/norm/scale x2  (4,)
+      >>> print(gradpow.describe_split(params, gradpow.hidden_matrices))
+      matrices, in 0, out 1: 2 tensors, 64 parameters
+        layers/*/attn/query x2  (4, 8)
+      rest: 3 tensors, 44 parameters
+        layers/*/norm/scale x2  (4,)
+        lm_head/kernel          (4, 9)
     """
+    tree = _tree_of(labels, params)
+    answers = jax.tree.leaves(tree, is_leaf=is_numbers)
+    say = _of_axes if any(isinstance(x, MuonDimensionNumbers) for x in answers) else str
     said = jax.tree.map(  # a label may stand for a subtree
-        lambda label, part: jax.tree.map(lambda _: str(label), part),
-        _tree_of(labels, params),
+        lambda label, part: jax.tree.map(lambda _: say(label), part),
+        tree,
         params,
-        is_leaf=lambda x: x is None or isinstance(x, MuonDimensionNumbers),
+        is_leaf=is_numbers,
     )
     rows: dict[str, Counter[tuple[str, tuple[int, ...]]]] = {}
 
@@ -72,6 +82,18 @@ def _tree_of(labels: Any, params: Any) -> Any:
     return map_with_names(
         lambda path, leaf: labels(path) if len(takes) == 1 else labels(path, leaf), params
     )
+
+
+def _of_axes(answer: MuonDimensionNumbers | bool | None) -> str:
+    """An answer about matrices, as :func:`gradpow.on_matrices` understands it."""
+    if not answer:
+        return "rest"
+
+    def of(axes: Any) -> str:
+        return " and ".join(map(str, axes if isinstance(axes, tuple) else (axes,)))
+
+    rows, columns = MuonDimensionNumbers() if answer is True else answer
+    return f"matrices, in {of(rows)}, out {of(columns)}"
 
 
 def _folded(path: str) -> str:

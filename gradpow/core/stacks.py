@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from optax.contrib import MuonDimensionNumbers
 
-__all__ = ["from_stack", "is_numbers", "map_matrices", "to_stack"]
+__all__ = ["from_stack", "is_numbers", "map_matrices", "matrix_shape", "to_stack"]
 
 
 def to_stack(x: jax.Array, numbers: MuonDimensionNumbers) -> jax.Array:
@@ -68,6 +68,20 @@ def map_matrices(f: Callable[..., jax.Array], numbers: Any, tree: Any, *rest: An
         return from_stack(f(to_stack(x, n), *stacks), n, x)
 
     return jax.tree.map(of_leaf, numbers, tree, *rest, is_leaf=is_numbers)
+
+
+def matrix_shape(x: Any, numbers: MuonDimensionNumbers) -> tuple[int, int]:
+    """How many inputs and outputs a leaf has as a matrix, or each matrix of it.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import matrix_shape
+      >>> from optax.contrib import MuonDimensionNumbers
+      >>> matrix_shape(jnp.ones((12, 8, 2, 4)), MuonDimensionNumbers(1, (2, 3)))
+      (8, 8)
+    """
+    _, rows, columns = _axes(x, numbers)
+    return math.prod(x.shape[a] for a in rows), math.prod(x.shape[a] for a in columns)
 
 
 def is_numbers(x: Any) -> bool:

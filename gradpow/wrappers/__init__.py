@@ -6,3 +6,4 @@ from .gradpower import *
 from .low_precision_state import *
 from .on_matrices import *
 from .projected import *
+from .qk_clip import *

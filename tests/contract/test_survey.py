@@ -77,7 +77,7 @@ def oracle_s(norm):
 
 
 def scg(norm):
-    return gradpow.scg(ETA, norm, b=B1, constrained=False)
+    return gradpow.scg(ETA, norm, b=B1, constrained=False, iteration="svd")
 
 
 @pytest.mark.parametrize(

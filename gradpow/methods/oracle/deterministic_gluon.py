@@ -1,13 +1,13 @@
 """Deterministic Gluon: Riabinin et al. (2025)."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import optax
 
 from gradpow.core import Scalar, chain, check, guarded_divide, layer_balls, layer_role
-from gradpow.transforms import lmo
+from gradpow.transforms import POLAR_EXPRESS, Polynomials, lmo
 
 __all__ = ["deterministic_gluon"]
 
@@ -17,7 +17,7 @@ def deterministic_gluon(
     l1: Scalar = 0.0,
     norms: Mapping[str, str] | None = None,
     role: Callable[[str, Any], str] = layer_role,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = POLAR_EXPRESS,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Deterministic Gluon: a radius for each layer from the dual norm of its exact gradient.
 
@@ -36,7 +36,7 @@ def deterministic_gluon(
     Args:
       l0: L0, finite and >= 0.
       l1: L1, finite and >= 0.
-      norms, role, polar: as in :func:`gradpow.scion`, with balls of radius 1.
+      norms, role, iteration: as in :func:`gradpow.scion`, with balls of radius 1.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -53,6 +53,8 @@ def deterministic_gluon(
         return guarded_divide(dual, l0 + l1 * dual)
 
     return chain(
-        lmo(layer_balls({"hidden": 1.0}, norms, role), polar=polar, by_dual_norm=step_length),
+        lmo(
+            layer_balls({"hidden": 1.0}, norms, role), iteration=iteration, by_dual_norm=step_length
+        ),
         optax.scale(-1.0),
     )

@@ -18,7 +18,7 @@ from gradpow.core import (
     last_two_axes,
     step_number,
 )
-from gradpow.transforms import decay_weights, lmo
+from gradpow.transforms import POLAR_EXPRESS, Polynomials, decay_weights, lmo
 
 __all__ = ["frank_wolfe"]
 
@@ -33,7 +33,7 @@ def frank_wolfe(
     p: Scalar = 2.0,
     learning_rate: optax.ScalarOrSchedule = _falling,
     over: Literal["tree"] | None = None,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = POLAR_EXPRESS,
     matrices: Matrices | Any = last_two_axes,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Frank and Wolfe's method: steps towards the vertex of a ball, and never out of it.
@@ -47,7 +47,7 @@ def frank_wolfe(
     survey leaves the rate open.
 
     Args:
-      norm, p, over, polar, matrices: as in :func:`gradpow.transforms.lmo`.
+      norm, p, over, iteration, matrices: as in :func:`gradpow.transforms.lmo`.
       radius: rho of the ball, finite and > 0.
       learning_rate: eta, a number in [0, 1] or a schedule.
 
@@ -64,7 +64,7 @@ def frank_wolfe(
     check("finite and > 0", radius=radius)
     check_rate(learning_rate=learning_rate)
     return chain(
-        lmo(norm, radius, p, over, polar, matrices=matrices),
+        lmo(norm, radius, p, over, iteration, matrices=matrices),
         decay_weights(1.0),
         optax.scale_by_learning_rate(learning_rate),
     )

@@ -1,9 +1,8 @@
 """Gluon: Riabinin et al. (2025), Algorithm 1."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-import jax
 import optax
 
 from gradpow.core import (
@@ -16,7 +15,7 @@ from gradpow.core import (
     product,
     step_number,
 )
-from gradpow.transforms import lmo, running_mean
+from gradpow.transforms import NS5, Polynomials, lmo, running_mean
 
 __all__ = ["gluon"]
 
@@ -27,7 +26,7 @@ def gluon(
     output_radius: Scalar = 3000.0,
     norms: Mapping[str, str] | None = None,
     role: Callable[[str, Any], str] = layer_role,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = NS5,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Gluon: each layer's step is a ball whose radius falls, and its momentum grows longer.
 
@@ -46,7 +45,7 @@ def gluon(
     Args:
       learning_rate: eta, a number >= 0 or a schedule. With the radii it is the paper's
         :math:`t_i`; these are Scion's.
-      radius, output_radius, norms, role, polar: as in :func:`gradpow.scion`.
+      radius, output_radius, norms, role, iteration: as in :func:`gradpow.scion`.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
@@ -62,6 +61,6 @@ def gluon(
     radii = {"hidden": radius, "output": output_radius, "tied": output_radius}
     return chain(
         running_mean(lambda count: step_number(count) ** -0.5),
-        lmo(layer_balls(radii, norms, role), polar=polar),
+        lmo(layer_balls(radii, norms, role), iteration=iteration),
         optax.scale_by_learning_rate(product(learning_rate, lambda c: step_number(c) ** -0.75)),
     )

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
 import optax
 
 from gradpow.core import Ball, Matrices, Scalar, chain, check, check_rate, last_two_axes
-from gradpow.transforms import decay_weights, lmo
+from gradpow.transforms import NS5, Polynomials, decay_weights, lmo
 
 __all__ = ["scg"]
 
@@ -20,7 +19,7 @@ def scg(
     p: Scalar = 2.0,
     constrained: bool = True,
     over: Literal["tree"] | None = None,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = NS5,
     matrices: Matrices | Any = last_two_axes,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Stochastic conditional gradient: steps to the point of a ball that a momentum points to.
@@ -33,7 +32,8 @@ def scg(
       && \text{unconstrained}
 
     Constrained, the parameters end in the ball of radius rho, and stay in it: it is decoupled decay
-    of strength 1. Unconstrained, with norms of :func:`gradpow.transforms.lmo`:
+    of strength 1. (In spectral balls up to the iteration's error, 0.2 for the default.)
+    Unconstrained, with norms of :func:`gradpow.transforms.lmo`:
 
     ==========================  =====================  ==========================
     norm                        b = 0                  b > 0
@@ -45,7 +45,7 @@ def scg(
 
     Args:
       learning_rate: eta, a number in [0, 1] or a schedule.
-      norm, p, over, polar, matrices: as in :func:`gradpow.transforms.lmo`.
+      norm, p, over, iteration, matrices: as in :func:`gradpow.transforms.lmo`.
       radius: rho, finite and > 0.
       b: beta, the weight of the past, in [0, 1); 1 less the paper's alpha.
       constrained: whether the parameters stay in the ball.
@@ -64,7 +64,7 @@ def scg(
     check_rate(learning_rate=learning_rate)
     return chain(
         optax.ema(b, debias=False),
-        lmo(norm, radius, p, over, polar, matrices=matrices),
+        lmo(norm, radius, p, over, iteration, matrices=matrices),
         decay_weights(1.0 if constrained else None),
         optax.scale_by_learning_rate(learning_rate),
     )

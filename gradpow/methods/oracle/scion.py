@@ -1,13 +1,12 @@
 """Scion (uScion): Pethick et al. (2025), Algorithms 1 and 2, Section 4 and scion.py."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-import jax
 import optax
 
 from gradpow.core import Scalar, chain, check, check_rate, layer_balls, layer_role
-from gradpow.transforms import decay_weights, lmo
+from gradpow.transforms import NS5, Polynomials, decay_weights, lmo
 
 __all__ = ["scion"]
 
@@ -20,7 +19,7 @@ def scion(
     constrained: bool = True,
     norms: Mapping[str, str] | None = None,
     role: Callable[[str, Any], str] = layer_role,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = NS5,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Scion: steps of the same size in each layer's own norm, so that rates carry over to widths.
 
@@ -50,12 +49,12 @@ def scion(
       constrained: whether the weights stay in the balls.
       norms: of the roles whose norm shall be another, such as ``{"output": "rms_to_linf"}``.
       role: from path and leaf to a role. Print ``gradpow.describe_split(params, layer_role)``.
-      polar: as in :func:`gradpow.transforms.lmo`.
+      iteration: as in :func:`gradpow.transforms.lmo`.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
       >>> params = {"mlp": {"kernel": jnp.eye(2)}, "lm_head": {"kernel": jnp.ones((2, 4))}}
-      >>> tx = gradpow.scion(0.25, radius=1.0, output_radius=4.0, constrained=False)
+      >>> tx = gradpow.scion(0.25, 1.0, output_radius=4.0, constrained=False, iteration="svd")
       >>> updates, _ = tx.update(params, tx.init(params), params)
       >>> print(updates["mlp"]["kernel"], updates["lm_head"]["kernel"][0])
       [[-0.25 -0.  ]
@@ -70,7 +69,7 @@ def scion(
     radii = {"hidden": radius, "output": output_radius, "tied": output_radius}
     return chain(
         optax.ema(b, debias=False),
-        lmo(layer_balls(radii, norms, role), polar=polar),
+        lmo(layer_balls(radii, norms, role), iteration=iteration),
         decay_weights(1.0 if constrained else None),
         optax.scale_by_learning_rate(learning_rate),
     )

@@ -24,6 +24,7 @@ from gradpow.core import (
     unit_dual,
     window,
 )
+from gradpow.transforms.matrix.orthogonalize import NS5, Polynomials, orthogonalize
 
 __all__ = ["lmo"]
 
@@ -33,7 +34,7 @@ def lmo(
     radius: Scalar = 1.0,
     p: Scalar = 2.0,
     over: Literal["tree"] | None = None,
-    polar: Callable[[jax.Array], jax.Array] | None = None,
+    iteration: Polynomials | Literal["svd"] = NS5,
     by_dual_norm: Callable[[jax.Array], jax.Array] | None = None,
     matrices: Matrices | Any = last_two_axes,
 ) -> optax.GradientTransformation:
@@ -75,8 +76,8 @@ def lmo(
       radius: rho, finite and > 0, times that of the ball.
       p: the order of "lp", in (1, inf].
       over: None for a norm of each matrix, "tree" for one of everything, with the first four norms.
-      polar: the map from a stack of matrices to their factors :math:`U V^\top`. None takes singular
-        values.
+      iteration: how :math:`U V^\top` is found, as in :func:`gradpow.transforms.orthogonalize`. The
+        authors' five steps leave singular values of 0.7 to 1.2 where the oracle has 1.
       by_dual_norm: a factor on the radius, of the dual norm :math:`\langle u, -\rho\,
         \mathrm{lmo}(u) \rangle`, which is a number a matrix; None for 1.
       matrices: which axes are in and out, as in :func:`gradpow.on_matrices`, where the norm is a
@@ -101,6 +102,11 @@ def lmo(
     if over not in (None, "tree"):
         raise ValueError(f'over must be None, for each matrix, or "tree", not {over!r}.')
     check_choice(VECTOR_NORMS if over else NORMS, **({} if callable(norm) else {"norm": norm}))
+
+    factor_of = orthogonalize(iteration, eps=0.0)
+
+    def polar(x: jax.Array) -> Any:
+        return factor_of.update(x, optax.EmptyState())[0]
 
     def balls(updates: optax.Updates) -> Any:
         if callable(norm):

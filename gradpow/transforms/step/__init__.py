@@ -1,5 +1,6 @@
 """What acts on steps and parameters: decay, mirror steps, the coupling of two sequences."""
 
+from .cautious_decay_weights import *
 from .decay_stepped_weights import *
 from .decay_weights import *
 from .linear_coupling import *

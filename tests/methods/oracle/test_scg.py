@@ -8,8 +8,17 @@ from optax.contrib import MuonDimensionNumbers
 import gradpow
 from gradpow.core import Ball
 from tests.contract.case import Case
-from tests.contract.exact import assert_steps_of_loop, at, divide, in_both_types, rate, settings
-from tests.contract.identities import assert_same
+from tests.contract.exact import (
+    assert_same_steps,
+    assert_steps_of_loop,
+    at,
+    divide,
+    in_both_types,
+    rate,
+    settings,
+    updates_of,
+)
+from tests.contract.identities import GRADIENTS, PARAMS, assert_same
 from tests.contract.identities import rate as falling
 from tests.contract.oracles import oracle, rounding, torch_steps
 
@@ -70,6 +79,16 @@ def unconstrained(norm, b, **other):
 )
 def test_named_methods_are_its_rows(row, named):
     assert_same(row, named)
+
+
+def test_with_the_shape_s_factor_it_is_optax_s_muon_without_nesterov():
+    """Whose bias correction does not turn the momentum."""
+    theta, gradients = PARAMS["matrix"], GRADIENTS["matrix"]
+    row = unconstrained("rms_to_rms_max", 0.9)
+    muon = optax.contrib.muon(falling, beta=0.9, nesterov=False, eps=0.0)
+    expected = updates_of(muon, theta, gradients)
+    # The first steps of the iteration expand roundings tenfold; below 1e-5 was seen.
+    assert_same_steps(updates_of(row, theta, gradients), expected, 1e-4)
 
 
 def test_in_linf_it_is_signum_of_pytorch_optimizer():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradpow
+from gradpow.transforms import NS5
 from tests.contract.case import Case
 from tests.contract.exact import assert_same_steps, at, in_both_types, updates_of
 from tests.contract.oracles import oracle, torch_steps
@@ -88,11 +89,13 @@ def problem():
 
 
 @functools.cache
-def steps_in(dtype, constrained):
+def steps_in(dtype, constrained, iteration="svd"):
     theta0, gradients = (
         {path: jnp.asarray(pair[i], dtype) for path, pair in problem().items()} for i in (0, 1)
     )
-    tx = gradpow.scion(falling, 2.0, 3.0, b=0.5, constrained=constrained, role=role)
+    tx = gradpow.scion(
+        falling, 2.0, 3.0, b=0.5, constrained=constrained, role=role, iteration=iteration
+    )
     return jax.device_get(updates_of(tx, theta0, gradients))
 
 
@@ -112,39 +115,35 @@ def test_steps_are_those_of_the_loop(dtype):
         assert_same_steps(torch_layout(actual[path], kind), expected, tolerance)
 
 
-def test_it_is_pytorch_optimizer_s_with_singular_vectors(monkeypatch):
+def test_it_is_pytorch_optimizer_s(monkeypatch):
+    """With the five steps of Newton and Schulz, which it takes in bfloat16 by default."""
     package = oracle("pytorch_optimizer")
     import torch
+    from pytorch_optimizer.optimizer import scion
 
-    def polar(g, *args):
-        u, _, vt = torch.linalg.svd(g, full_matrices=False)
-        return u @ vt
-
-    module = "pytorch_optimizer.optimizer.scion"
-    monkeypatch.setattr(f"{module}.zero_power_via_newton_schulz_5", polar)
-    norms = __import__(module, fromlist=["LMONorm"]).LMONorm
+    exact = functools.partial(scion.zero_power_via_newton_schulz_5, dtype=torch.float64)
+    monkeypatch.setattr(scion, "zero_power_via_newton_schulz_5", exact)
     with jax.enable_x64(True):
-        actual = steps_in(np.float64, True)
+        actual = steps_in(np.float64, True, iteration=NS5)
     for path, (_, kind, (norm, arguments)) in LAYERS.items():
-        theta0, gradients = (
-            torch_layout(x, kind) for x in (problem()[path][0][None], problem()[path][1])
-        )
+        theta0, gradients = problem()[path]
+        theta0, gradients = torch_layout(theta0[None], kind), torch_layout(gradients, kind)
         numbers = {
             "momentum": 0.5,
             "constraint": True,
-            "norm_type": norms[norm],
+            "norm_type": scion.LMONorm[norm],
             "norm_kwargs": arguments,
             "scale": 3.0 if kind in ("output", "tied") else 2.0,
         }
         steps = torch_steps(
             lambda p, numbers=numbers: package.SCION(p, **numbers), theta0[0], gradients, lr=falling
         )
-        # It adds 1e-8 to norms of about 1, and rounds what it steps from.
-        assert_same_steps(torch_layout(actual[path], kind), steps, 1e-7)
+        # It adds 1e-8 to norms, and 1e-7 to those by which it divides before its iteration.
+        assert_same_steps(torch_layout(actual[path], kind), steps, 1e-6)
 
 
 def test_constrained_weights_stay_in_their_balls():
-    tx = gradpow.scion(0.25, radius=2.0, output_radius=3.0, role=role)
+    tx = gradpow.scion(0.25, 2.0, output_radius=3.0, role=role, iteration="svd")
     theta: Any = {"lm_head/kernel": jnp.full((4, 5), 0.75), "h/kernel": 2 * jnp.eye(4)}
     noise = np.random.default_rng(0).standard_normal((3, 4, 5)).astype(np.float32)
     steps = updates_of(tx, theta, {"lm_head/kernel": noise, "h/kernel": noise[..., 1:]})

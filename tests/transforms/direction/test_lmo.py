@@ -23,7 +23,7 @@ from gradpow.core import (
     start_on_balls,
     unit_dual,
 )
-from gradpow.transforms import lmo
+from gradpow.transforms import POLAR_EXPRESS, lmo
 from tests.contract.case import Case
 from tests.contract.trees import quick_jit
 
@@ -36,10 +36,16 @@ def rows(radius: Scalar) -> optax.GradientTransformation:
     return lmo("l1_to_rms", radius)
 
 
+def spectral(radius: Scalar) -> optax.GradientTransformation:
+    return lmo("rms_to_rms", radius)
+
+
 CASE = Case(lmo, {"radius": 2.0, "p": 3.0}, {"norm": "lp"})
 CASES = {
     "lmo_tree": Case(lmo, {"radius": 2.0, "p": 3.0}, {"norm": "lp", "over": "tree"}),
     "lmo_rows": Case(rows, {"radius": 2.0}, by_rows=True),
+    # Products in another order, through the five steps of an iteration that expands.
+    "lmo_spectral": Case(spectral, {"radius": 2.0}, sharded=1e-4),
 }
 SIZES = [1e-30, 1.0, 1e30]
 
@@ -177,7 +183,9 @@ def test_of_order_2_and_infinity_lp_is_l2_and_linf():
 
 def test_axes_say_what_is_in_and_out_and_what_is_no_matrix_stays():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((2, 3, 4)), jnp.float32)
-    swapped = lmo("rms_to_rms", matrices=lambda path, leaf: MuonDimensionNumbers(2, 1))
+    swapped = lmo(
+        "rms_to_rms", iteration="svd", matrices=lambda path, leaf: MuonDimensionNumbers(2, 1)
+    )
     y = applied(swapped, x)
     expected = np.stack([oracle("rms_to_rms", g) for g in np.asarray(x, float)])
     np.testing.assert_allclose(y, expected, atol=1e-5)
@@ -194,6 +202,14 @@ def test_the_radius_may_follow_the_dual_norm():
         np.testing.assert_allclose(applied(tx, x), 2 * x, rtol=1e-6)
     tx = lmo(lambda path, leaf: Ball("l2", 1.5), 2.0, by_dual_norm=lambda dual: dual)
     np.testing.assert_allclose(applied(tx, x), 9 * x, rtol=1e-6)
+
+
+def test_iterations_find_the_factor_at_any_size():
+    x = np.random.default_rng(0).standard_normal((3, 4)).astype(np.float32)
+    stack = jnp.stack([size * x for size in SIZES])
+    y = applied(lmo("spectral", iteration=POLAR_EXPRESS), stack)
+    for found in y:  # to its own rounding, which grows with the condition, 3
+        np.testing.assert_allclose(found, oracle("spectral", x.astype(float)), atol=1e-5)
 
 
 def test_what_is_no_norm_is_refused():
