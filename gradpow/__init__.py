@@ -18,6 +18,7 @@ from .methods.kronecker import *
 from .methods.layerwise import *
 from .methods.low_rank import *
 from .methods.momentum import *
+from .methods.oracle import *
 from .methods.orthogonal import *
 from .methods.powered import *
 from .methods.sign import *

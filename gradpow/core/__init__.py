@@ -11,11 +11,13 @@ from .evaluation import *
 from .exchange import *
 from .extra_arguments import *
 from .float32 import *
+from .layers import *
 from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
 from .noise import *
+from .norm_balls import *
 from .normalized import *
 from .numbers import *
 from .orthonormal import *

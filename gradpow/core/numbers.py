@@ -68,6 +68,7 @@ RANGES: dict[str, Range] = {
     "in [0, 1)": _from(0, 1, "the usual averages lie between 0.9 and 0.999"),
     "in [0, 1]": _from(0, 1, "pass the fraction to keep", "[]"),
     "in (0, 1]": _from(0, 1, "pass a small positive number such as 0.001", "(]"),
+    "in (1, inf]": _from(1, math.inf, "2 is the Euclidean norm, jnp.inf the largest entry", "(]"),
     "in [1, 100]": _from(1, 100, "the papers use 1 to 3", "[]"),
     "in [2, inf)": _from(2, math.inf, "2 is the Euclidean step"),
     "in [2, inf]": _from(2, math.inf, "2 is the Euclidean step, jnp.inf the sign step", "[]"),

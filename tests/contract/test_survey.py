@@ -59,14 +59,36 @@ def shampoo_s(gradients):
         yield g, np.kron(power_of(left, 0.25), power_of(right, 0.25))
 
 
+def oracle_s(norm):
+    """Of norms' balls, which the survey does not put in this form: H makes of M its own oracle."""
+
+    def form(gradients):
+        m = np.zeros(SHAPE)
+        for g in gradients:
+            m = B1 * m + (1 - B1) * g
+            if norm == "linf":
+                yield m, np.diag(np.abs(m.ravel()))
+            elif norm == "l2":
+                yield m, np.linalg.norm(m) * np.eye(m.size)
+            else:  # U V' is (M M')^{-1/2} M
+                yield m, np.kron(power_of(m @ m.T, 0.5), np.eye(SHAPE[1]))
+
+    return form
+
+
+def scg(norm):
+    return gradpow.scg(ETA, norm, b=B1, constrained=False, iteration="svd")
+
+
 @pytest.mark.parametrize(
     ("tx", "form"),
     [
         (gradpow.adamw(ETA, B1, B2, eps=0.0, weight_decay=0.0), adamw_s),
         (gradpow.lion(ETA, B1, B2, weight_decay=0.0), lion_s),
         (shampoo(ETA), shampoo_s),
+        *((scg(norm), oracle_s(norm)) for norm in ("linf", "l2", "spectral")),
     ],
-    ids=["adamw", "lion", "shampoo"],
+    ids=["adamw", "lion", "shampoo", "signum", "normalized SGD", "spectral"],
 )
 def test_a_step_is_h_inverse_times_the_momentum(tx, form):
     params, *gradients = np.random.default_rng(0).standard_normal((1 + STEPS, *SHAPE))
