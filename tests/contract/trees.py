@@ -7,33 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-QUICK = {
-    "xla_backend_optimization_level": 0,
-    "xla_cpu_parallel_codegen_split_count": 1,
-    "xla_cpu_use_fusion_emitters": False,
-}
+from tests.contract.compiler import USUAL
 
-
-def quick_jit(function: Any, **kwargs: Any) -> Any:
-    """Compiles small programs in a quarter of the time, less optimised, where this JAX can."""
-    return jax.jit(function, compiler_options=quick_options(), **kwargs)
-
-
-@functools.cache
-def quick_options() -> dict[str, Any]:
-    """Those of QUICK that this JAX knows: XLA gives up options without notice."""
-
-    def is_known(option: str) -> bool:
-        jitted = jax.jit(lambda: 0, compiler_options={option: QUICK[option]})
-        try:
-            jitted.lower().compile()
-        except jax.errors.JaxRuntimeError as error:
-            if "No such compile option" not in str(error):
-                raise
-            return False
-        return True
-
-    return {option: QUICK[option] for option in filter(is_known, QUICK)}
+# Without LLVM's optimisations, which take a quarter of the time that small programs compile.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+# As users compile, where rounding is what a test is about.
+usual_jit = functools.partial(jax.jit, compiler_options=USUAL)
 
 
 def parameters(dtype: Any = jnp.float32) -> dict[str, Any]:
