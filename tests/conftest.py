@@ -1,4 +1,4 @@
-"""Eight virtual CPU devices for the sharding tests, set before JAX starts; no cache is left on."""
+"""Eight virtual CPU devices and a quick compiler, set before JAX starts; no cache is left on."""
 
 import json
 import os
@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.contract.compiler import flags
 from tests.contract.tried import TRIED
 
 os.environ["JAX_PLATFORMS"] = "cpu"
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+# What is asked for outside comes after the quick flags, and has the last word.
+os.environ["XLA_FLAGS"] = " ".join(
+    [flags(), os.environ.get("XLA_FLAGS", ""), "--xla_force_host_platform_device_count=8"]
 )
 
 settings.register_profile("quick", derandomize=True, database=None, deadline=None, max_examples=30)

@@ -27,7 +27,7 @@ import numpy as np
 import optax
 import pytest
 
-from tests.contract.trees import quick_jit
+from tests.contract.trees import quick_jit, usual_jit
 
 STEPS = 200
 SHAPES = {"scalar": (), "vector": (29,), "matrix": (7, 9), "cube": (2, 3, 5)}
@@ -146,7 +146,7 @@ def updates_on_problems(make: Callable[[], optax.GradientTransformation], dtype:
         {leaf: jnp.asarray(problem(leaf)[i], dtype) for leaf in LEAVES[dtype]} for i in (0, 1)
     )
     # As users compile it; the rounding of float64 is no matter of the compiler's optimisations.
-    jit = jax.jit if dtype is np.float32 else quick_jit
+    jit = usual_jit if dtype is np.float32 else quick_jit
     return jax.device_get(updates_of(make(), theta0, gradients, jit=jit))
 
 

@@ -7,8 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tests.contract.compiler import USUAL
+
 # Without LLVM's optimisations, which take a quarter of the time that small programs compile.
 quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+# As users compile, where rounding is what a test is about.
+usual_jit = functools.partial(jax.jit, compiler_options=USUAL)
 
 
 def parameters(dtype: Any = jnp.float32) -> dict[str, Any]:

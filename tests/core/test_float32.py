@@ -8,10 +8,11 @@ from hypothesis import given
 
 from gradpow.core import guarded_divide
 from tests.contract.drawn import ROUNDING, numbers, vectors
+from tests.contract.trees import usual_jit
 
 TINY = float(np.finfo(np.float32).tiny)
 MODES = {"reverse": jax.grad, "forward": jax.jacfwd}
-_divide = jax.jit(guarded_divide)
+_divide = usual_jit(guarded_divide)
 
 
 def test_a_quotient_by_zero_or_a_subnormal_number_is_zero():
@@ -39,7 +40,7 @@ def test_a_quotient_keeps_a_half_precision_type_and_its_guard(dtype):
 def test_the_slopes_of_a_quotient_are_finite_where_it_is_guarded(mode):
     n = np.float32([0.0, 1.0, 0.0, 1.0, 6.0])
     d = np.float32([0.0, 0.0, 1e-40, 1e-40, 2.0])
-    in_n, in_d = jax.jit(jax.vmap(MODES[mode](guarded_divide, (0, 1))))(n, d)
+    in_n, in_d = usual_jit(jax.vmap(MODES[mode](guarded_divide, (0, 1))))(n, d)
     np.testing.assert_array_equal(in_n, [0.0, 0.0, 0.0, 0.0, 0.5])
     np.testing.assert_array_equal(in_d, [0.0, 0.0, 0.0, 0.0, -1.5])
 
@@ -52,6 +53,6 @@ def test_a_guarded_quotient_times_its_denominator_is_the_numerator(n, d):
 
 
 def test_a_guarded_quotient_of_a_quotient_is_not_divided_by_a_product_that_vanishes():
-    quotient = jax.jit(lambda n, c, d: guarded_divide(n / c, d))
+    quotient = usual_jit(lambda n, c, d: guarded_divide(n / c, d))
     n, c, d = (jnp.full(2, x) for x in (0.0, 0.5, TINY))
     np.testing.assert_array_equal(quotient(n, c, d), 0.0)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gradpow.core import abs_power, power_mean, signed_power
 from gradpow.core.powers import _root
 from tests.contract.drawn import DECAYS, POWERS, ROUNDING, fractions, numbers, vectors
+from tests.contract.trees import usual_jit
 
 TINY, HUGE = (float(x) for x in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 EXPONENTS = (0.1, 1 / 3, 0.5, 1 / 1.8, 0.8, 1.0, 1.2, 2.0, 3.0, 4.0, 7.3)
@@ -24,13 +25,13 @@ HOW = pytest.mark.parametrize("how", ["static", "traced"])
 SUBNORMAL = np.float32([1e-45, 1e-40, 1.17e-38, -1e-45, -1e-40, -1.17e-38])
 ZEROS_AND_INFINITIES = np.float32([0.0, -0.0, np.inf, -np.inf, np.nan])
 INPUT = np.concatenate([NORMAL, ZEROS_AND_INFINITIES, SUBNORMAL])
-_traced = {f: jax.jit(f) for f in (signed_power, abs_power)}
+_traced = {f: usual_jit(f) for f in (signed_power, abs_power)}
 
 
 @functools.cache
 def computed(power, p, how):
     """The powers of all of INPUT, with p a Python float or an argument of the compiled function."""
-    y = jax.jit(lambda x: power(x, p))(INPUT) if how == "static" else _traced[power](INPUT, p)
+    y = usual_jit(lambda x: power(x, p))(INPUT) if how == "static" else _traced[power](INPUT, p)
     return np.split(np.asarray(y), np.cumsum([NORMAL.size, ZEROS_AND_INFINITIES.size]))
 
 
@@ -115,7 +116,7 @@ def test_half_precision_keeps_its_type_and_is_right_to_one_spacing(dtype, p):
 def test_float64_keeps_its_type_and_is_right_to_1e_15(p):
     x = np.concatenate([-np.geomspace(1e-300, 1e300, 5000), np.geomspace(1e-300, 1e300, 5000)])
     with jax.enable_x64(True):
-        y = jax.jit(lambda x: signed_power(x, p))(x)
+        y = usual_jit(lambda x: signed_power(x, p))(x)
         assert y.dtype == jnp.float64
     expected = np.copysign(np.abs(x).astype(np.longdouble) ** np.longdouble(p), x)
     normal = (np.abs(expected) > 2.3e-308) & (np.abs(expected) < 1.7e308)
@@ -124,7 +125,7 @@ def test_float64_keeps_its_type_and_is_right_to_1e_15(p):
 
 def test_vmap_over_p_equals_a_loop():
     p = jnp.float32(EXPONENTS)
-    swept = jax.jit(jax.vmap(signed_power, (None, 0)))(NORMAL[::999], p)
+    swept = usual_jit(jax.vmap(signed_power, (None, 0)))(NORMAL[::999], p)
     for y, single in zip(swept, p, strict=True):
         # Compiled differently, each may round its last bit another way.
         np.testing.assert_allclose(y, _traced[signed_power](NORMAL[::999], single), rtol=1e-6)
@@ -149,9 +150,9 @@ def slopes_of(mode, power, p, how):
     x = np.concatenate([NONZERO, np.float32([0.0, -0.0])])
     diff = {**MODES, **SECOND}[mode]
     if how == "static":
-        y = jax.jit(jax.vmap(diff(lambda x: power(x, p))))(x)
+        y = usual_jit(jax.vmap(diff(lambda x: power(x, p))))(x)
     else:
-        y = jax.jit(jax.vmap(diff(power), (0, None)))(x, jnp.float32(p))
+        y = usual_jit(jax.vmap(diff(power), (0, None)))(x, jnp.float32(p))
     return np.split(np.asarray(y), [NONZERO.size])
 
 
@@ -201,7 +202,7 @@ def test_the_second_derivative_at_zero_is_zero(mode, p, how):
 @BOTH_POWERS
 def test_the_slope_in_p_is_the_power_times_the_logarithm(power, p):
     x = np.concatenate([NONZERO, np.float32([0.0, -0.0])])
-    slopes = jax.jit(jax.vmap(jax.grad(power, argnums=1), (0, None)))(x, jnp.float32(p))
+    slopes = usual_jit(jax.vmap(jax.grad(power, argnums=1), (0, None)))(x, jnp.float32(p))
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = exact(power, x, p) * np.log(np.abs(x).astype(float))
     assert_slopes(np.asarray(slopes), np.where(x == 0, 0.0, expected))
@@ -214,13 +215,15 @@ def test_a_meta_gradient_through_many_powers_stays_finite_at_zero():
 
         return jnp.sum(jax.lax.scan(body, x, length=5)[0])
 
-    grads = jax.jit(jax.grad(loss, argnums=(0, 1)))(jnp.float32(1.3), jnp.float32([0, 1e-40, 0.1]))
+    grads = usual_jit(jax.grad(loss, argnums=(0, 1)))(
+        jnp.float32(1.3), jnp.float32([0, 1e-40, 0.1])
+    )
     assert all(np.isfinite(g).all() for g in grads)
 
 
 # Power means
 
-_power_mean = jax.jit(power_mean)
+_power_mean = usual_jit(power_mean)
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +242,7 @@ def operands():
 def test_a_power_mean_is_right_to_1e_6_from_1e_28_to_1e34(p, w, how, operands):
     x, y = operands
     if how == "static":
-        mean = jax.jit(lambda x, y: power_mean(x, y, w, p))(x, y)
+        mean = usual_jit(lambda x, y: power_mean(x, y, w, p))(x, y)
         rest = np.float32(1 - w)  # rounded after the subtraction, as JAX does
     else:
         mean = _power_mean(x, y, w, p)
@@ -266,7 +269,7 @@ def test_the_square_and_cube_roots_are_right_to_one_spacing(k, exact):
     exponents = np.random.default_rng(0).uniform(np.log(1.2e-38), np.log(8), 200_000)
     x = np.exp(exponents).astype(np.float32)
     truth = exact(x.astype(np.float64))
-    found = np.asarray(jax.jit(functools.partial(_root, k=k))(-x))
+    found = np.asarray(usual_jit(functools.partial(_root, k=k))(-x))
     assert np.all(np.abs(found + truth) <= np.spacing(truth.astype(np.float32)))
 
 
@@ -275,7 +278,7 @@ def test_an_average_that_decays_through_the_subnormals_is_never_nan(p):
     def decay(x, gradients):
         return jax.lax.scan(lambda x, g: 2 * (power_mean(x, g, 0.9, p),), x, gradients)[1]
 
-    x = np.asarray(jax.jit(decay)(jnp.float32(1e-28), jnp.zeros(15_000)))
+    x = np.asarray(usual_jit(decay)(jnp.float32(1e-28), jnp.zeros(15_000)))
     assert not np.isnan(x).any()
     assert (np.diff(x) <= 0).all()
     assert x[-1] < TINY  # 0.9^(n/50) falls from 1e-28 to below it in 11,000 steps
@@ -289,7 +292,7 @@ def test_an_operand_known_to_the_compiler_changes_nothing(known, p):
     for shape in ((), (3,)):
         x = jnp.full(shape, 1e-28)
         y = jnp.full(shape, known)
-        mean = jax.jit(lambda x, y=y: power_mean(x, y, 0.9, p))(x)
+        mean = usual_jit(lambda x, y=y: power_mean(x, y, 0.9, p))(x)
         np.testing.assert_allclose(mean, _power_mean(x, y, 0.9, p), rtol=1e-6, atol=TINY)
 
 
@@ -298,7 +301,7 @@ def test_an_operand_known_to_the_compiler_changes_nothing(known, p):
 def test_the_slopes_of_a_power_mean_are_the_analytic_ones(mode, p, operands):
     # A tangent of 1 would flush to zero when brought to the scale of operands above 1e28.
     x, y = operands = np.minimum(operands, np.float32(1e28))
-    slopes = jax.jit(jax.vmap(MODES[mode](lambda x, y: power_mean(x, y, 0.9, p), (0, 1))))(x, y)
+    slopes = usual_jit(jax.vmap(MODES[mode](lambda x, y: power_mean(x, y, 0.9, p), (0, 1))))(x, y)
     mean = np.asarray(_power_mean(x, y, 0.9, p), float)
     for slope, operand, weight in zip(slopes, operands, (0.9, 0.1), strict=True):
         expected = weight * (operand / mean) ** (p - 1)
@@ -312,13 +315,13 @@ def test_the_slopes_of_a_power_mean_are_finite_where_operands_are_zero(mode, p):
     x, y = (a.ravel() for a in np.meshgrid(*2 * [np.float32([0, -0.0, 1e-40, 1e-28, 1, 1e34])]))
     slopes = jax.vmap(MODES[mode](power_mean, (0, 1, 2, 3)), (0, 0, None, None))
     assert all(
-        np.isfinite(s).all() for s in jax.jit(slopes)(x, y, jnp.float32(0.9), jnp.float32(p))
+        np.isfinite(s).all() for s in usual_jit(slopes)(x, y, jnp.float32(0.9), jnp.float32(p))
     )
 
 
 # Algebra, for whatever hypothesis finds
 
-phi = jax.jit(signed_power)
+phi = usual_jit(signed_power)
 
 
 @given(vectors(numbers(1e-12, 1e12)), POWERS)
