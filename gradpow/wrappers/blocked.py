@@ -12,10 +12,10 @@ from gradpow.core import (
     Matrices,
     dimension_numbers,
     from_stack,
-    gathered,
     is_numbers,
     laid_out_as,
     last_two_axes,
+    replicated,
     require_transformation,
     to_stack,
 )
@@ -40,6 +40,7 @@ def blocked(
 
     It is for links that mix rows and columns. What goes coordinate by coordinate needs no blocks,
     and its moments, were they inside, would lie on devices as blocks instead of as parameters.
+    Across devices each matrix is whole.
 
     Args:
       inner: a transformation of matrices on the last two axes.
@@ -97,7 +98,9 @@ def _spans(length: int, size: int) -> list[tuple[int, int, int]]:
 
 
 def _cut(x: jax.Array, size: int) -> tuple[jax.Array, ...]:
-    x = gathered(x)
+    # Here and when they are joined, or blocks are divided from the second step on, and with them
+    # statistics whose layout the first step was compiled for.
+    x = replicated(x, 2)
     *batch, rows, columns = x.shape
 
     def blocks(down: tuple[int, int, int], across: tuple[int, int, int]) -> jax.Array:
@@ -119,7 +122,7 @@ def _join(
 
     def part(b: jax.Array) -> jax.Array:
         *_, p, q, r, c = b.shape
-        b = b.swapaxes(-3, -2).reshape(*batch, p * r, q, c)
+        b = replicated(b, 4).swapaxes(-3, -2).reshape(*batch, p * r, q, c)
         return b.reshape(*batch, p * r, q * c)
 
     parts, across = [*map(part, blocks)], len(_spans(columns, size))
