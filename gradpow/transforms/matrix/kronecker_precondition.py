@@ -21,6 +21,7 @@ from gradpow.core import (
     replicated,
     require_grad,
     require_transformation,
+    spreadable,
     to_stack,
 )
 
@@ -44,6 +45,7 @@ class KroneckerState(NamedTuple):
     roots: Any
 
 
+@spreadable(keeps_factors=True)
 def kronecker_precondition(
     moment: optax.GradientTransformation,
     power: Scalar = 0.25,
