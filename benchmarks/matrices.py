@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from rich.console import Console
@@ -35,12 +34,18 @@ from examples.pretrain.optimizers import hidden_matrices
 from examples.pretrain.presets import SHAPES
 from examples.pretrain.sharding import MeshShape, make_mesh, place
 from examples.progress import print_table, progress_bar
-from gradpow.transforms import in_basis, kronecker_basis, kronecker_precondition, moment_scale
+from gradpow.transforms import (
+    in_basis,
+    kronecker_basis,
+    kronecker_precondition,
+    moment_scale,
+    orthogonalize,
+)
 
 from .display import kept, save
 from .program import branches, cost
 
-STEPS, A, B, C = 5, 3.4445, -4.7750, 2.0315  # of Newton and Schulz's iteration as Muon has it
+STEPS = 5  # of Muon's Newton and Schulz iteration
 
 
 class Targets(NamedTuple):
@@ -105,16 +110,8 @@ class Row:
         return Case(self.preset, self.topology, self.mesh, self.update)
 
 
-def orthogonal(x: jax.Array) -> jax.Array:
-    x /= jnp.linalg.norm(x) + 1e-7
-    for _ in range(STEPS):
-        gram = x @ x.T
-        x = A * x + (B * gram + C * gram @ gram) @ x
-    return x
-
-
 UPDATES: dict[str, optax.GradientTransformation] = {
-    "muon": optax.stateless(lambda u, _: orthogonal(u)),
+    "muon": orthogonalize(),
     "shampoo": kronecker_precondition(optax.ema(0.999, debias=False), every=10),
     "soap": in_basis(moment_scale(optax.ema(0.95), eps=1e-8), kronecker_basis(), optax.ema(0.95)),
 }

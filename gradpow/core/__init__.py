@@ -27,6 +27,8 @@ from .powers import *
 from .replicated import *
 from .rounding import *
 from .split import *
+from .spread_states import *
+from .spreadable import *
 from .stacks import *
 from .steps import *
 from .trees import *

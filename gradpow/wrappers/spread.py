@@ -1,7 +1,7 @@
 """Matrices spread over devices: Liu et al. (2025), Algorithm 1."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,29 +12,24 @@ from gradpow.core import (
     Layouts,
     Matrices,
     Ownership,
+    SpreadMatrices,
+    SpreadState,
     dimension_numbers,
+    hidden_matrices,
     is_numbers,
     is_traced,
     last_two_axes,
     layouts,
     map_owned,
+    owned_shardings,
     ownership,
     replicated_layout,
     require_transformation,
+    respread,
     slots_here,
 )
 
-__all__ = ["SpreadState", "respread", "spread"]
-
-
-class SpreadState(NamedTuple):
-    """State of :func:`spread`, by the matrices' shapes, as in "64x128"; arrays have a row a slot.
-
-    index: the number of the matrix in each slot, -1 for none; inner: the wrapped state of each.
-    """
-
-    index: dict[str, jax.Array]
-    inner: Any
+__all__ = ["SpreadState", "owned_shardings", "respread", "spread", "spread_matrices"]
 
 
 def spread(
@@ -157,56 +152,39 @@ def spread(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def respread(state: Any, like: Any) -> Any:
-    """A state whose matrices are spread over one mesh, as it is on another.
+def spread_matrices(
+    matrices: Matrices = hidden_matrices,
+    shardings: Callable[[str, Any], Any] | Any = None,
+    over: tuple[str, ...] | None = None,
+    wire: Any = jnp.bfloat16,
+    factors: Any = None,
+    stagger: bool = True,
+) -> SpreadMatrices:
+    """For the argument ``hidden`` of a method of matrices: whose products are then spread.
 
-    A checkpoint that any mesh can go on from holds no padding: it is respread to the state of the
-    same optimizer without a mesh, which has a row a matrix, and from there to that of a mesh.
+    Where it reaches a link that multiplies matrices (:func:`gradpow.transforms.orthogonalize`,
+    ``kronecker_precondition``, ``in_basis``), :func:`gradpow.spread` goes around that link. All
+    else of the method stays where the parameters lie.
 
     Args:
-      state: of an optimizer, with :func:`spread` anywhere in it.
-      like: a new state of the same optimizer and parameters there. Under ``jax.jit`` only its
-        indices are computed.
-
-    Returns:
-      The state, all of whose :class:`SpreadState` have the slots of ``like``.
+      matrices: which leaves are matrices, as the method takes it otherwise.
+      shardings, over, stagger: as in :func:`gradpow.spread`.
+      wire: the type of what is sent for links that keep nothing.
+      factors: the same for links that keep factors, whose small eigenvalues count; None is theirs.
 
     Examples:
-      >>> import gradpow, jax.numpy as jnp, optax
-      >>> tx = gradpow.spread(optax.trace(0.9))
-      >>> state = tx.init({"w": jnp.ones((3, 2, 2))})
-      >>> gradpow.respread(state, state).index["2x2"].tolist()
-      [0, 1, 2]
+      >>> import gradpow, jax.numpy as jnp
+      >>> params = {"mlp": {"kernel": jnp.ones((2, 3))}}
+      >>> tx = gradpow.muon(0.02, hidden=gradpow.spread_matrices())
+      >>> updates, state = tx.update(params, tx.init(params), params)
+      >>> updates["mlp"]["kernel"].shape
+      (2, 3)
     """
 
-    def is_spread(x: Any) -> bool:
-        return isinstance(x, SpreadState)
+    def around(link: optax.GradientTransformation, keeps: bool) -> optax.GradientTransformation:
+        return spread(link, shardings, over, factors if keeps else wire, matrices, stagger)
 
-    def moved(old: Any, new: Any) -> Any:
-        return _respread(old, new) if is_spread(old) else old
-
-    return jax.tree.map(moved, state, like, is_leaf=is_spread)
-
-
-def _respread(old: SpreadState, new: SpreadState) -> SpreadState:
-    inner = dict(new.inner)
-    for name, to in new.index.items():
-        given = old.index[name]
-        slots = jnp.arange(given.size)
-        # Where each matrix was; there are no more of them than slots.
-        places = (
-            jnp.zeros_like(slots)
-            .at[jnp.where(given < 0, given.size, given)]
-            .set(slots, mode="drop")
-        )
-        taken = jnp.where(to < 0, 0, places.at[to].get(mode="clip"))
-
-        def move(x, like, to=to, taken=taken):
-            there = (to >= 0).reshape(-1, *(1,) * (x.ndim - 1))
-            return jnp.where(there, x[taken], like)
-
-        inner[name] = jax.tree.map(move, old.inner[name], new.inner[name])
-    return SpreadState(new.index, inner)
+    return SpreadMatrices(matrices, around)
 
 
 def _key(tree: Any) -> Any:

@@ -320,3 +320,31 @@ def test_within_a_shard_map_each_device_does_its_own():
 
     y = jax.shard_map(mapped, mesh=mesh, in_specs=P("fsdp"), out_specs=P("fsdp"))(x)
     assert_close(y, mapped(x), 2e-6)
+
+
+@pytest.mark.parametrize("name", ["muon", "polargrad", "soap", "shampoo", "muonpower"])
+def test_methods_are_spread_by_what_they_take_for_hidden(name):
+    """All links that multiply matrices, and nothing else, are."""
+    mesh, shapes = make_mesh("fsdp x tensor"), {"q": (16, 32), "up": (32, 16)}
+    sharded = {k: NamedSharding(mesh, P("fsdp", "tensor")) for k in shapes}
+    params = normal(shapes, 0)
+
+    def programs(hidden):
+        tx = gradpow.get(name, 1e-2, hidden=hidden)
+        grads = {k: jax.ShapeDtypeStruct(x.shape, x.dtype) for k, x in params.items()}
+        state = jax.eval_shape(tx.init, grads)
+        return str(jax.make_jaxpr(tx.update)(grads, state, grads))
+
+    assert programs(gradpow.spread_matrices(lambda path, x: True, sharded)).count("shard_map") == 1
+    assert "shard_map" not in programs(lambda path, x: True)
+
+
+def test_owned_arrays_say_where_they_lie():
+    mesh = make_mesh("fsdp x tensor")
+    tx = optax.chain(optax.trace(0.9), gradpow.spread(gram_sums(), specs_on(mesh), matrices=axes))
+    params = placed(normal(SHAPES, 0), mesh)
+    state = tx.init(params)
+    found = gradpow.owned_shardings(jax.eval_shape(tx.init, params), mesh)
+    assert jax.tree.leaves(found[0]) == []
+    pairs = zip(jax.tree.leaves(found), jax.tree.leaves(state[1]), strict=True)
+    assert all(x.sharding.is_equivalent_to(sharding, x.ndim) for sharding, x in pairs)

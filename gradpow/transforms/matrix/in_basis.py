@@ -15,6 +15,7 @@ from gradpow.core import (
     require_grad,
     require_transformation,
     rotated,
+    spreadable,
 )
 
 __all__ = ["InBasisState", "in_basis"]
@@ -29,6 +30,7 @@ class InBasisState(NamedTuple):
     inner: optax.OptState
 
 
+@spreadable(keeps_factors=True)
 def in_basis(
     inner: optax.GradientTransformation,
     basis: Basis,

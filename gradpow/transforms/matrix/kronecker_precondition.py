@@ -22,6 +22,7 @@ from gradpow.core import (
     replicated,
     require_grad,
     require_transformation,
+    spreadable,
     square_zeros,
     to_stack,
 )
@@ -46,6 +47,7 @@ class KroneckerState(NamedTuple):
     roots: Any
 
 
+@spreadable(keeps_factors=True)
 def kronecker_precondition(
     moment: optax.GradientTransformation,
     power: Scalar = 0.25,

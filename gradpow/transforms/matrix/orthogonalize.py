@@ -14,6 +14,7 @@ from gradpow.core import (
     laid_out_as,
     last_two_axes,
     map_matrices,
+    spreadable,
     unit_matrices,
     gathered,
 )
@@ -76,6 +77,7 @@ POLAR_EXPRESS = polar_express(8)
 """Eight steps, which find the factor to float32's rounding for singular values above 0.001."""
 
 
+@spreadable()
 def orthogonalize(
     iteration: Polynomials | Literal["svd"] = NS5,
     eps: Scalar = 1e-7,
