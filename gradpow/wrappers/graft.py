@@ -72,8 +72,9 @@ def graft(
         numbers = dimension_numbers(answers, updates)
 
         def grafted(n, m, d):
-            axes = range(d.ndim) if n is None else _axes(n.reduction_axis) + _axes(n.output_axis)
-            return _parts(d, tuple(axes))[0] * _parts(m, tuple(axes))[1]
+            if n is None:  # of a leaf, or of a place without one
+                return jax.tree.map(lambda m, d: _graft(m, d, tuple(range(d.ndim))), m, d)
+            return _graft(m, d, _axes(n.reduction_axis) + _axes(n.output_axis))
 
         steps = jax.tree.map(grafted, numbers, m, d, is_leaf=is_numbers)
         return steps, GraftState(m_state, d_state)
@@ -83,6 +84,10 @@ def graft(
 
 def _axes(axes: Any) -> tuple[int, ...]:
     return axes if isinstance(axes, tuple) else (axes,)
+
+
+def _graft(m: jax.Array, d: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    return _parts(d, axes)[0] * _parts(m, axes)[1]
 
 
 def _parts(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
