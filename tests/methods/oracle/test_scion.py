@@ -1,6 +1,7 @@
 """Scion against its loop and another's code, every layer in the norm that its role calls for."""
 
 import functools
+import importlib
 from typing import Any
 
 import jax
@@ -89,7 +90,7 @@ def problem():
 
 
 @functools.cache
-def steps_in(dtype, constrained, iteration="svd"):
+def steps_in(dtype, constrained, iteration: Any = "svd"):
     theta0, gradients = (
         {path: jnp.asarray(pair[i], dtype) for path, pair in problem().items()} for i in (0, 1)
     )
@@ -119,8 +120,8 @@ def test_it_is_pytorch_optimizer_s(monkeypatch):
     """With the five steps of Newton and Schulz, which it takes in bfloat16 by default."""
     package = oracle("pytorch_optimizer")
     import torch
-    from pytorch_optimizer.optimizer import scion
 
+    scion: Any = importlib.import_module("pytorch_optimizer.optimizer.scion")
     exact = functools.partial(scion.zero_power_via_newton_schulz_5, dtype=torch.float64)
     monkeypatch.setattr(scion, "zero_power_via_newton_schulz_5", exact)
     with jax.enable_x64(True):
