@@ -13,7 +13,7 @@ from gradpow.core import (
     check_rate,
     hidden_matrices,
 )
-from gradpow.transforms import decay_weights, kronecker_precondition, norm_scale
+from gradpow.transforms import decay_weights, kronecker_precondition, set_rms
 from gradpow.wrappers import on_matrices
 
 __all__ = ["asgo"]
@@ -40,9 +40,9 @@ def asgo(
 
     for a matrix of no more rows than columns, else with :math:`G_t^\top G_t` on the other side. It
     is Shampoo of one side. No bias is corrected. With ``rms=0.2, weight_decay=0.1`` it is what the
-    authors train with: each step is brought to the root mean square 0.2, of a whole tensor where
-    layers are stacked in it. Their theory has b1 = 0 and sums, ``b2=None``. Their code takes the
-    root by Polar Express, which is within 6e-5 of the exact one.
+    authors train with: each matrix's step is brought to the root mean square 0.2. Their theory has
+    b1 = 0 and sums, ``b2=None``. Their code takes the root by Polar Express, which is within 6e-5
+    of the exact one.
 
     Args:
       learning_rate, weight_decay, mask: as in :func:`optax.adamw`, by default without decay.
@@ -78,6 +78,6 @@ def asgo(
     inner = steps(
         optax.ema(b1, debias=False),
         kronecker_precondition(moment, 0.5, eps, sides="shorter", every=every, matrices=hidden),
-        optax.identity() if rms is None else optax.chain(norm_scale(mean=True), optax.scale(rms)),
+        optax.identity() if rms is None else set_rms(rms, matrices=hidden),
     )
     return on_matrices(inner, rest or steps(optax.scale_by_adam()), hidden)
