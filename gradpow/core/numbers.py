@@ -18,6 +18,7 @@ __all__ = [
     "check",
     "check_arrays",
     "check_choice",
+    "check_count",
     "check_optional_rate",
     "check_order",
     "check_rate",
@@ -153,6 +154,18 @@ def check_order(**arguments: Any) -> None:
     if any(a > b for a, b in itertools.pairwise(values)):
         said = ", ".join(f"{name} = {value!r}" for name, value in arguments.items())
         raise ValueError(f"{' <= '.join(arguments)} must hold, not {said}.")
+
+
+def check_count(**arguments: Any) -> None:
+    """Raises unless every argument is a whole number of at least 1, known before tracing.
+
+    Examples:
+      >>> from gradpow.core import check_count
+      >>> check_count(every=10)
+    """
+    for name, value in arguments.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} must be a whole number >= 1, not {value!r}.")
 
 
 def check_choice(choices: tuple[str, ...], **arguments: str) -> None:

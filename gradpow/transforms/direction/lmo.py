@@ -99,20 +99,12 @@ def lmo(
     """
     check("in (1, inf]", p=p)
     check("finite and > 0", radius=radius)
-    if over not in (None, "tree"):
-        raise ValueError(f'over must be None, for each matrix, or "tree", not {over!r}.')
-    check_choice(VECTOR_NORMS if over else NORMS, **({} if callable(norm) else {"norm": norm}))
+    _check_norm(norm, over)
 
     factor_of = orthogonalize(iteration, eps=0.0)
 
     def polar(x: jax.Array) -> Any:
         return factor_of.update(x, optax.EmptyState())[0]
-
-    def balls(updates: optax.Updates) -> Any:
-        if callable(norm):
-            return map_with_names(norm, updates)
-        numbers = dimension_numbers(matrices, updates)
-        return jax.tree.map(lambda n: n and Ball(str(norm), axes=n), numbers, is_leaf=is_numbers)
 
     def factor(dual: jax.Array) -> jax.Array:
         return jnp.ones_like(dual) if by_dual_norm is None else by_dual_norm(dual)
@@ -127,17 +119,39 @@ def lmo(
         dual = jnp.sum(stack * direction, axis=(-2, -1), keepdims=True)
         return from_stack(factor(dual) * direction, axes, u)
 
-    def of_tree(updates: optax.Updates) -> optax.Updates:
-        direction = unit_dual(updates, str(norm), p, tree=True)
-        direction = jax.tree.map(lambda u: jnp.asarray(radius, u.dtype) * u, direction)
-        products = jax.tree.map(lambda u, v: jnp.sum(u * v), updates, direction)
-        k = factor(sum(jax.tree.leaves(products), start=jnp.zeros([], jnp.float32)))
-        return jax.tree.map(lambda u: k.astype(u.dtype) * u, direction)
-
     def update(updates, state, params=None):
         del params
         if over:
-            return of_tree(updates), state
-        return jax.tree.map(of_leaf, balls(updates), updates, is_leaf=is_numbers), state
+            return _of_tree(updates, str(norm), p, radius, factor), state
+        return jax.tree.map(
+            of_leaf, _balls(norm, matrices, updates), updates, is_leaf=is_numbers
+        ), state
 
     return optax.GradientTransformation(optax.init_empty_state, update)
+
+
+def _of_tree(
+    updates: optax.Updates,
+    norm: str,
+    p: Scalar,
+    radius: Scalar,
+    factor: Callable[[jax.Array], jax.Array],
+) -> optax.Updates:
+    direction = unit_dual(updates, norm, p, tree=True)
+    direction = jax.tree.map(lambda u: jnp.asarray(radius, u.dtype) * u, direction)
+    products = jax.tree.map(lambda u, v: jnp.sum(u * v), updates, direction)
+    k = factor(sum(jax.tree.leaves(products), start=jnp.zeros([], jnp.float32)))
+    return jax.tree.map(lambda u: k.astype(u.dtype) * u, direction)
+
+
+def _check_norm(norm: str | Callable[[str, Any], Ball], over: str | None) -> None:
+    if over not in (None, "tree"):
+        raise ValueError(f'over must be None, for each matrix, or "tree", not {over!r}.')
+    check_choice(VECTOR_NORMS if over else NORMS, **({} if callable(norm) else {"norm": norm}))
+
+
+def _balls(norm: str | Callable[[str, Any], Ball], matrices: Any, updates: optax.Updates) -> Any:
+    if callable(norm):
+        return map_with_names(norm, updates)
+    numbers = dimension_numbers(matrices, updates)
+    return jax.tree.map(lambda n: n and Ball(str(norm), axes=n), numbers, is_leaf=is_numbers)

@@ -1,5 +1,6 @@
 """Preconditioned axes: Gupta et al. (2018), Algorithm 1; Duvvuri et al. (2024), Algorithm 1."""
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -12,6 +13,7 @@ from gradpow.core import (
     Scalar,
     check,
     check_choice,
+    check_count,
     dimension_numbers,
     from_stack,
     gathered,
@@ -42,7 +44,7 @@ class KroneckerState(NamedTuple):
     and R of each leaf; roots, their inverse powers as they were last computed.
     """
 
-    count: jax.Array
+    count: jax.typing.ArrayLike
     moment: optax.OptState
     roots: Any
 
@@ -111,55 +113,48 @@ def kronecker_precondition(
     check("finite and >= 0", eps=eps)
     check_choice(("both", "inputs", "outputs", "shorter"), sides=sides)
     check_choice(("product", "mean"), combine=combine)
-    if not isinstance(every, int) or every < 1:
-        raise ValueError(f"every must be a whole number >= 1, not {every!r}: 1 is each step.")
+    check_count(every=every)
     moment = require_transformation("kronecker_precondition's moment", moment)
 
-    def of_each(f, numbers, *trees):
-        return jax.tree.map(f, numbers, *trees, is_leaf=is_numbers)
+    apply = _product if combine == "product" else _mean_twice
 
     def init(params):
-        count = jnp.zeros([], jnp.int32)
-        # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
-        if not jax.tree.leaves(params):
-            return KroneckerState(count, moment.init(jnp.zeros([])), jnp.zeros([]))
-        numbers = dimension_numbers(matrices, params)
-
-        def zeros():
-            return of_each(lambda n, x: _no_squares(n, x, sides), numbers, params)
-
-        return KroneckerState(count, moment.init(zeros()), zeros())
+        return _start(moment, matrices, sides, params)
 
     def update(updates, state, params=None, *, grad=None, matrix_index=0, **extra_args):
         require_grad("kronecker_precondition", grad, updates)
         if not jax.tree.leaves(updates):
             return updates, state
         numbers = dimension_numbers(matrices, updates)
-        squares = of_each(lambda n, g: _squares(n, g, sides), numbers, grad)
+        squares = _of_each(lambda n, g: _squares(n, g, sides), numbers, grad)
         moments, new_moment = moment.update(squares, state.moment, params, **extra_args)
 
-        def root(a):
-            mean = jnp.trace(a, axis1=-2, axis2=-1) / a.shape[-1]
-            return inverse_power(a, power, eps * mean if relative else eps)
+        def new_roots():
+            return jax.tree.map(lambda a: _root(a, power, eps, relative), moments)
 
         refresh = (state.count == 0) | ((state.count - matrix_index) % every == 0)
-        roots = jax.lax.cond(refresh, lambda: jax.tree.map(root, moments), lambda: state.roots)
+        roots = jax.lax.cond(refresh, new_roots, lambda: state.roots)
         roots = jax.tree.map(lambda p: replicated(p, 2), roots)
-
-        def precondition(n, u, p):
-            if n is None:
-                return u
-            x = gathered(to_stack(u, n))
-            with jax.default_matmul_precision("highest"):  # a weak direction is amplified
-                x = _product(x, p) if combine == "product" else _mean(_mean(x, p), p)
-            return laid_out_as(u, from_stack(x, n, u))
-
-        updates = of_each(precondition, numbers, updates, roots)
-        return updates, KroneckerState(
-            jnp.asarray(optax.safe_increment(state.count)), new_moment, roots
-        )
+        updates = _of_each(lambda *leaf: _preconditioned(apply, *leaf), numbers, updates, roots)
+        return updates, KroneckerState(optax.safe_increment(state.count), new_moment, roots)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _start(
+    moment: optax.GradientTransformation, matrices: Any, sides: str, params: Any
+) -> KroneckerState:
+    count = jnp.zeros([], jnp.int32)
+    # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
+    if not jax.tree.leaves(params):
+        return KroneckerState(count, moment.init(jnp.zeros([])), jnp.zeros([]))
+    numbers = dimension_numbers(matrices, params)
+    zeros = [_of_each(lambda n, x: _no_squares(n, x, sides), numbers, params) for _ in "FP"]
+    return KroneckerState(count, moment.init(zeros[0]), zeros[1])
+
+
+def _of_each(f: Callable[..., Any], numbers: Any, *trees: Any) -> Any:
+    return jax.tree.map(f, numbers, *trees, is_leaf=is_numbers)
 
 
 def _has(sides: str, rows: int, columns: int) -> tuple[bool, bool]:
@@ -192,9 +187,31 @@ def _gram(g: jax.Array) -> jax.Array:
     return jnp.where(jnp.isfinite(gram), gram, jnp.inf)
 
 
+def _root(a: jax.Array, power: Scalar, eps: Scalar, relative: bool) -> jax.Array:
+    mean = jnp.trace(a, axis1=-2, axis2=-1) / a.shape[-1]
+    return inverse_power(a, power, eps * mean if relative else eps)
+
+
+def _preconditioned(
+    apply: Callable[[jax.Array, Sides], jax.Array],
+    n: MuonDimensionNumbers | None,
+    u: jax.Array,
+    p: Sides,
+) -> jax.Array:
+    if n is None:
+        return u
+    with jax.default_matmul_precision("highest"):  # a weak direction is amplified
+        x = apply(gathered(to_stack(u, n)), p)
+    return laid_out_as(u, from_stack(x, n, u))
+
+
 def _product(x: jax.Array, p: Sides) -> jax.Array:
     x = x if p.inputs is None else p.inputs @ x
     return x if p.outputs is None else x @ p.outputs
+
+
+def _mean_twice(x: jax.Array, p: Sides) -> jax.Array:
+    return _mean(_mean(x, p), p)
 
 
 def _mean(x: jax.Array, p: Sides) -> jax.Array:

@@ -11,12 +11,12 @@ from gradpow.core import (
     Scalar,
     check,
     dimension_numbers,
+    gathered,
     laid_out_as,
     last_two_axes,
     map_matrices,
     spreadable,
     unit_matrices,
-    gathered,
 )
 
 __all__ = ["CUBIC", "NS5", "POLAR_EXPRESS", "Polynomials", "orthogonalize", "polar_express"]
