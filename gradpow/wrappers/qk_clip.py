@@ -141,11 +141,11 @@ def _parts(
                 f"max_logits has {place!r}, but no query or key is known below it: pass qk_clip's "
                 "roles, a function of the path of a leaf."
             )
-        if max(sizes.get("key", {0})) < max(sizes.get("query", {0})) and "key" in sizes:
+        if "key" in sizes and max(sizes["key"]) < max(sizes.get("query", {0})):
             for path in clipped:  # groups of heads share a key
-                whole = [("rotary_query", where) for part, where in found[path][1] if part != "key"]
-                found[path] = place, whole
-    return found
+                parts = [("rotary_query", where) for part, where in found[path][1] if part != "key"]
+                found[path] = place, parts
+    return {path: (place, parts) for path, (place, parts) in found.items() if parts}
 
 
 def _by_heads(path: str, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -39,13 +39,12 @@ TREE = {"embed": False, "layers": True, "lm_head": False}
 @pytest.mark.parametrize(
     "labels",
     [
-        gradpow.hidden_matrices,
         lambda path: path.startswith("layers"),
         lambda params: TREE,
         TREE,
         jax.tree.map(lambda label, part: jax.tree.map(lambda _: label, part), TREE, PARAMS),
     ],
-    ids=["path and leaf", "path", "params", "prefix", "tree"],
+    ids=["path", "params", "prefix", "tree"],
 )
 def test_labels_may_be_functions_or_trees(labels):
     assert labelled(gradpow.describe_split(PARAMS, labels)) == HIDDEN
@@ -62,9 +61,23 @@ def test_tensors_and_parameters_are_counted():
     ]
 
 
-def test_labels_of_muon_may_be_axes_or_none():
-    axes = {"embed": None, "layers": MuonDimensionNumbers(0, 1), "lm_head": None}
-    assert [*labelled(gradpow.describe_split(PARAMS, axes))] == ["None", str(axes["layers"])]
+@pytest.mark.parametrize(
+    "labels",
+    [
+        gradpow.hidden_matrices,
+        {"embed": None, "layers": MuonDimensionNumbers(0, 1), "lm_head": False},
+    ],
+    ids=["path and leaf", "prefix"],
+)
+def test_axes_are_said_in_words_and_what_is_no_matrix_is_the_rest(labels):
+    expected = {"rest": HIDDEN["False"], "matrices, in 0, out 1": HIDDEN["True"]}
+    assert labelled(gradpow.describe_split(PARAMS, labels)) == expected
+
+
+def test_several_axes_are_said_together():
+    axes = {"w": MuonDimensionNumbers((1, 2), 3), "plain": True}
+    text = gradpow.describe_split({"w": jnp.ones((1, 2, 3, 4)), "plain": jnp.ones((2, 2))}, axes)
+    assert [*labelled(text)] == ["matrices, in 0, out 1", "matrices, in 1 and 2, out 3"]
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from tests.contract.exact import (
     in_both_types,
     make_problem,
     settings,
-    updates_of,
 )
-from tests.contract.oracles import oracle, torch_steps
-from tests.methods.orthogonal.test_muon import ROUNDING, with_rest
+from tests.methods.orthogonal.test_muon import ROUNDING, assert_steps_of_pytorch, with_rest
 from tests.transforms.matrix.test_orthogonalize import orthogonal_factor
 
 CASE = Case(
@@ -46,19 +44,8 @@ def test_steps_are_those_of_the_loop(numbers, dtype):
     assert_steps_of_loop(gradpow.moonlight, loop, dtype, float32=ROUNDING, **numbers)
 
 
-def test_steps_are_those_of_pytorch_up_to_bfloat16():
-    torch = oracle("torch")
-    theta0, grads = make_problem(0, 20, (4, 6))
-    expected = torch_steps(
-        lambda params: torch.optim.Muon(params, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-        theta0, grads, lr=0.02,
-    )  # fmt: skip
-    params, gs = {"kernel": jnp.float32(theta0)}, {"kernel": jnp.float32(grads)}
-    actual = updates_of(gradpow.moonlight(0.02), params, gs)["kernel"]
-    # PyTorch works in bfloat16, whose 8 bits the iteration amplifies.
-    cosine = np.sum(actual * expected) / np.linalg.norm(actual) / np.linalg.norm(expected)
-    assert cosine > 0.998
-    assert abs(np.linalg.norm(actual) / np.linalg.norm(expected) - 1) < 0.01
+def test_steps_are_those_of_pytorch(monkeypatch):
+    assert_steps_of_pytorch(monkeypatch, gradpow.moonlight, "match_rms_adamw")
 
 
 def test_updates_have_the_root_mean_square_asked_for():
