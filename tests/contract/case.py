@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -79,6 +80,14 @@ class Case:
         with mock.patch.object(numbers, "_check", seen):
             self.make()
         return found
+
+    @functools.cached_property
+    def sums(self) -> str:
+        """What is summed over in a step of its chain: "nothing", "a tensor" or "the tree"."""
+        from tests.contract.measured import sums  # which reads all twins, and they this
+
+        with jax.enable_x64(False):
+            return sums(self.in_chain())
 
     def injected(self, **changes: Any) -> optax.GradientTransformationExtraArgs:
         """With all its numbers in the state of optax.inject_hyperparams."""

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import gradpow
 from gradpow.core import RANGES, alike
 from tests.contract.cases import CASES, LINKS, METHODS, WRAPPERS, each, every_case, numbered
-from tests.contract.measured import needs, sums
+from tests.contract.measured import needs
 from tests.contract.trees import all_finite, parameters, quick_jit
 from tests.contract.tried import TRIED
 
@@ -105,11 +105,6 @@ def run_of(name):
     return quick_jit(lambda grads: jax.lax.scan(step, tx.init(params), grads)[1])
 
 
-@functools.cache
-def sums_of(name):
-    return sums(CASES[name].in_chain())
-
-
 # What counts signs over a tensor: a bad number moves the share of masked coordinates and no more.
 COUNTS = ("momentum_scaling", "ams", "cautious", "cautious_adam", "cautious_lion")
 
@@ -118,9 +113,9 @@ COUNTS = ("momentum_scaling", "ams", "cautious", "cautious_adam", "cautious_lion
 @given(grads=ANY)
 def test_what_is_not_finite_stays_in_its_coordinate(name, grads):
     good = {k: np.isfinite(g).all(axis=0) for k, g in grads.items()}
-    if sums_of(name) == "the tree":
+    if CASES[name].sums == "the tree":
         return
-    if sums_of(name) == "a tensor" and name not in COUNTS:  # a norm, which one bad number spoils
+    if CASES[name].sums == "a tensor" and name not in COUNTS:  # a norm, which one bad number spoils
         good = {k: np.full_like(x, x.all()) for k, x in good.items()}
     without = {k: np.where(good[k] | np.isfinite(g), g, 0) for k, g in grads.items()}
     found, expected = run_of(name)(grads), run_of(name)(without)

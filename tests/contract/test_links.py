@@ -12,7 +12,6 @@ import pytest
 
 import gradpow
 from tests.contract.cases import CASES, LINKS, METHODS, each, every_case
-from tests.contract.measured import sums
 from tests.contract.trees import (
     all_finite,
     assert_close,
@@ -123,12 +122,6 @@ def odd_gradients():
 
 
 @functools.cache
-def sums_of(name):
-    with jax.enable_x64(False):
-        return sums(CASES[name].in_chain())
-
-
-@functools.cache
 def odd_run(name):
     """A function from gradients on the odd tree, for some steps, to its updates and state."""
     tx = CASES[name].in_chain()
@@ -155,7 +148,7 @@ def test_updates_of_any_type_are_those_of_float32_rounded(name, x64):
     assert not any(x.dtype in too_narrow for x in jax.tree.leaves(state))
     for step in updates:
         reference = step["reference"]
-        if sums_of(name) != "nothing":  # a scalar's step is then not that of a tensor's coordinate
+        if CASES[name].sums != "nothing":  # a scalar's step is not that of a tensor's coordinate
             step["named"].second.clear()
         for leaf in jax.tree.leaves(step):
             # The rounding of the gradient's type, or of bfloat16 states.

@@ -202,6 +202,7 @@ def test_quick_takes_five_optimizers_and_few_steps():
     assert config.folder.name == "compare-llama-nano-quick"
 
 
+@pytest.mark.hunt
 def test_one_optimizer_is_compared_from_end_to_end(tmp_path, capsys):
     text = tmp_path / "text.txt"
     text.write_text("".join(f"line {i}: {i * i}\n" for i in range(3000)))

@@ -42,6 +42,7 @@ def test_a_package_that_lacks_is_named_with_the_command_that_installs_it(tmp_pat
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.hunt
 def test_programs_help_without_a_home_and_name_the_cache_when_they_need_one(tmp_path):
     """For a user whom the system does not know, as in many containers."""
     code = """

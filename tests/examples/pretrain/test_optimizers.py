@@ -25,6 +25,7 @@ from examples.pretrain.presets import NANO_RATES, get_recipe
 from examples.pretrain.qwen2moe import Qwen2MoeShape
 from examples.pretrain.step import cross_entropy
 from gradpow.core import parameter_kind
+from tests.contract.trees import quick_jit
 from tests.examples.names import one_of_a_kind
 
 LLAMA = LlamaShape(vocab=32, width=16, ff=32, heads=2, layers=2)
@@ -72,7 +73,7 @@ def batch():
 
 
 def step_of(tx):
-    @jax.jit
+    @quick_jit
     def step(grads, state, params):
         updates, state = tx.update(grads, state, params)
         return optax.apply_updates(params, updates), state

@@ -34,6 +34,7 @@ def config(preset="llama-nano", optimizer="adamw", **changes):
     return dataclasses.replace(Config.defaults(preset, optimizer), **changes)
 
 
+@pytest.mark.hunt
 @needs_libtpu
 def test_the_nano_models_full_step_compiles_for_sixteen_chips():
     made = config("llama-nano", "s3")

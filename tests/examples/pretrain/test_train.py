@@ -111,6 +111,7 @@ def test_a_run_learns_and_leaves_its_records(finished):
     assert list((finished / "tensorboard").iterdir())
 
 
+@pytest.mark.hunt
 def test_a_monitored_run_logs_the_gradients_noise_and_trains_as_without(tmp_path, text):
     losses = {}
     for flags in ([], ["--monitor"]):
