@@ -35,8 +35,8 @@ def assert_steps_in_bases(
     loop: Callable[[np.ndarray, np.ndarray], np.ndarray],
     shape: tuple[int, ...],
     *,
-    float64: float = 1e-10,
-    float32: float = 1e-4,
+    float64: float = 5e-11,
+    float32: float = 5e-5,
     steps: tuple[int, ...] = (0, 1, 2, 3, 10, 57, 120, 199),
 ) -> None:
     """The optimizer takes the loop's steps on matrices (in, out).

@@ -50,7 +50,7 @@ def dion(
       b: mu, in [0, 1).
       eps: added to norms of columns, and in AdamW, >= 0.
       rank: how many columns P and Q have, a Python integer; the authors' code's.
-      b1, b2: AdamW's, for the rest.
+      b1, b2: AdamW's for the rest, in [0, 1).
       seed: of the first Q.
       hidden: which leaves are matrices, as in :func:`gradpow.on_matrices`.
       rest: an optimizer for the others; None for AdamW at the same rate and decay.

@@ -1,5 +1,6 @@
 """Coordinates of a basis: Vyas et al. (2024), Algorithm 3; Zhao et al. (2024b), Algorithm 2."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -91,8 +92,7 @@ def in_basis(
             inside = params if basis.keeps_shape else count
             return InBasisState(count, count, momentum.init(inside), inner.init(inside))
         view = InCoordinates(basis, matrices, params)
-        bases = view.init(params)
-        inside = view.empty(params, bases)
+        inside = view.empty(params, bases := view.init(params))
         return InBasisState(count, bases, momentum.init(inside), inner.init(inside))
 
     def update(updates, state, params=None, *, grad=None, matrix_index=0, **extra_args):
@@ -101,18 +101,7 @@ def in_basis(
         if not jax.tree.leaves(updates):
             return updates, state
         view = InCoordinates(basis, matrices, updates)
-
-        def move(kept, old, new, orders):
-            turned = view.on_stacks(rotated, momentum, kept[0], old, new)
-            return turned, view.on_stacks(reordered, inner, kept[1], orders)
-
-        def turn(state):
-            kept = state.momentum, state.inner
-            bases, kept = view.turn(
-                state.count, state.basis, view.stacks(grad), move, kept, matrix_index
-            )
-            return InBasisState(state.count, bases, *kept)
-
+        turn = functools.partial(_turned, view, momentum, inner, view.stacks(grad), matrix_index)
         if not basis.late:
             state = turn(state)
         extra_args["grad"] = view.enter(grad, state.basis, state.count)
@@ -120,14 +109,28 @@ def in_basis(
         c, of_momentum = momentum.update(c, state.momentum, None, **extra_args)
         c, of_inner = inner.update(c, state.inner, None, **extra_args)
         emitted = view.leave(c, state.basis, updates)
-        kept = view.pinned(of_momentum), view.pinned(of_inner)
-        stepped = InBasisState(state.count, state.basis, *kept)
+        stepped = state._replace(momentum=view.pinned(of_momentum), inner=view.pinned(of_inner))
         if basis.late:
             still = optax.tree.zeros_like(emitted), state
-            emitted, stepped = jax.tree.map(
-                lambda old, new: jnp.where(state.count == 0, old, new), still, (emitted, stepped)
-            )
+            emitted, stepped = optax.tree.where(state.count == 0, still, (emitted, stepped))
             stepped = turn(stepped)
         return emitted, stepped._replace(count=optax.safe_increment(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _turned(
+    view: InCoordinates,
+    momentum: Any,
+    inner: Any,
+    grads: Any,
+    matrix_index: Any,
+    state: InBasisState,
+) -> InBasisState:
+    def move(kept, old, new, orders):
+        turned = view.on_stacks(rotated, momentum, kept[0], old, new)
+        return turned, view.on_stacks(reordered, inner, kept[1], orders)
+
+    kept = state.momentum, state.inner
+    bases, kept = view.turn(state.count, state.basis, grads, move, kept, matrix_index)
+    return InBasisState(state.count, bases, *kept)

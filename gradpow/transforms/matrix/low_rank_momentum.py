@@ -1,10 +1,12 @@
 """Momentum of low rank, with feedback of the error: Ahn et al. (2025), Algorithm 1."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core import (
     Matrices,
@@ -84,16 +86,7 @@ def low_rank_momentum(
             return LowRankMomentumState(params, jnp.zeros([]))
         numbers = dimension_numbers(matrices, params)
 
-        def first(n, x):
-            if n is None:
-                return optax.MaskedNode()
-            stack = jax.eval_shape(lambda x: to_stack(x, n), x)
-            *batch, inside, out = stack.shape
-            q = jax.random.normal(
-                jax.random.key(seed), (inside, min(rank, inside, out)), jnp.float32
-            )
-            return jnp.broadcast_to(q.astype(stack.dtype), (*batch, *q.shape)).copy()
-
+        first = functools.partial(_first_q, rank, seed)
         q = jax.tree.map(first, numbers, params, is_leaf=is_numbers)
         return LowRankMomentumState(optax.tree.zeros_like(params), q)
 
@@ -106,19 +99,26 @@ def low_rank_momentum(
         def of_leaf(n, u, m, q):
             if n is None:
                 return u, m, q
-            b_new, q = to_stack(whole(m + u), n), whole(q)
-            emitted, m_new, q = _step(b_new, q, b, eps)
-            back = (laid_out_as(u, from_stack(x, n, u)) for x in (emitted, m_new))
-            return *back, replicated(q)
+            *new, q = _step(to_stack(whole(m + u), n), whole(q), b, eps)
+            return *(laid_out_as(u, from_stack(x, n, u)) for x in new), replicated(q)
 
         steps = jax.tree.map(of_leaf, numbers, updates, state.m, state.q, is_leaf=is_numbers)
-        emitted, m, q = (
+        parts = [
             jax.tree.map(lambda n, s, i=i: s[i], numbers, steps, is_leaf=is_numbers)
             for i in range(3)
-        )
-        return emitted, LowRankMomentumState(m, q)
+        ]
+        return parts[0], LowRankMomentumState(*parts[1:])
 
     return optax.GradientTransformation(init, update)
+
+
+def _first_q(rank: int, seed: int, n: MuonDimensionNumbers | None, x: Any) -> Any:
+    if n is None:
+        return optax.MaskedNode()
+    stack = jax.eval_shape(lambda x: to_stack(x, n), x)
+    *batch, inside, out = stack.shape
+    q = jax.random.normal(jax.random.key(seed), (inside, min(rank, inside, out)), jnp.float32)
+    return jnp.broadcast_to(q.astype(stack.dtype), (*batch, *q.shape)).copy()
 
 
 def _step(x: jax.Array, q: jax.Array, b: Scalar, eps: Scalar) -> tuple[jax.Array, ...]:

@@ -1,5 +1,6 @@
 """One rule inside of a subspace, another outside: Liu et al. (2025b), Algorithm 1."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -74,11 +75,7 @@ def split_subspace(
     """
     inside = require_transformation("split_subspace's inside", inside)
     outside = require_transformation("split_subspace's outside", outside)
-    if basis.late or basis.keeps_shape:
-        raise ValueError(
-            "split_subspace needs a basis of a subspace, made before the step: pass svd_basis with "
-            "a rank, or oja_basis."
-        )
+    _require_subspace(basis)
 
     def init(params):
         count = jnp.zeros([], jnp.int32)
@@ -95,22 +92,31 @@ def split_subspace(
         if not jax.tree.leaves(updates):
             return updates, state
         view = InCoordinates(basis, matrices, updates)
-
-        def move(kept, old, new, orders):
-            del old, new
-            return view.on_stacks(reordered, inside, kept, orders)
-
+        turned = functools.partial(_turned, view, inside)
         grads = view.stacks(grad)
-        bases, kept = view.turn(state.count, state.basis, grads, move, state.inside)
+        bases, kept = view.turn(state.count, state.basis, grads, turned, state.inside)
         c = view.enter(updates, bases, state.count)
         within = view.leave(c, bases, updates)
         rest = view.map(lambda n, u, part: u - part, updates, within)
-        extra_in, extra_out = extra_args.copy(), extra_args
-        extra_in["grad"], extra_out["grad"] = view.enter(grad, bases, state.count), view.only(grad)
-        c, in_state = inside.update(c, kept, None, **extra_in)
-        rest, out_state = outside.update(rest, state.outside, None, **extra_out)
+        seen = {**extra_args, "grad": view.enter(grad, bases, state.count)}
+        c, of_inside = inside.update(c, kept, None, **seen)
+        seen = {**extra_args, "grad": view.only(grad)}
+        rest, of_outside = outside.update(rest, state.outside, None, **seen)
         emitted = view.leave(c, bases, updates, rest)
         count = jnp.asarray(optax.safe_increment(state.count))
-        return emitted, SplitSubspaceState(count, bases, view.pinned(in_state), out_state)
+        return emitted, SplitSubspaceState(count, bases, view.pinned(of_inside), of_outside)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _turned(view: InCoordinates, inside: Any, kept: Any, old: Any, new: Any, orders: Any) -> Any:
+    del old, new
+    return view.on_stacks(reordered, inside, kept, orders)
+
+
+def _require_subspace(basis: Basis) -> None:
+    if basis.late or basis.keeps_shape:
+        raise ValueError(
+            "split_subspace needs a basis of a subspace, made before the step: pass svd_basis with "
+            "a rank, or oja_basis."
+        )
