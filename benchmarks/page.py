@@ -13,7 +13,7 @@ from typing import Any
 
 from examples.pretrain.files import read_json
 
-from . import cpu, drift, growth, memory, pods, steady, trees
+from . import cpu, drift, growth, matrices, memory, pods, steady, trees
 from .methods import METHODS
 
 ROOT = Path(__file__).parent.parent
@@ -37,6 +37,7 @@ def rows(name: str) -> list[Any]:
         "pods": pods.row_of,
         "cpu": lambda x: cpu.Row(**x),
         "growth": lambda x: growth.Row(**x),
+        "matrices": lambda x: matrices.Row(**x),
         "drift": lambda x: drift.Row(**x),
         "steady": steady.row_of,
     }
@@ -120,6 +121,7 @@ BLOCKS = {
     "cpu-roofline": lambda: cpu.table(_one_leaf()),
     "cpu": speed,
     "growth": lambda: growth.table(rows("growth")),
+    "matrices": lambda: matrices.table(rows("matrices")),
     "memory": memory.table,
     "drift": lambda: drift.table(rows("drift")),
     "steady": lambda: steady.table(rows("steady")),

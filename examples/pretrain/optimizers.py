@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from optax.contrib import MuonDimensionNumbers
 
-from gradpow import presets
+from gradpow import presets, spread_matrices
 from gradpow.core import nearest
 from gradpow.presets import Optimizer
 
@@ -78,12 +78,20 @@ def make_optimizer(
     stacked: bool,
     anneal: Sequence[str] = (),
     peak: float = 1.0,
+    placed: Any = None,
+    wire: Any = None,
 ) -> optax.GradientTransformation:
     """Clipping by the global norm (0: none), and then the optimizer.
 
-    The hyper-parameters to anneal fall as the schedule does from its peak.
+    The hyper-parameters to anneal fall as the schedule does from its peak. Products of matrices are
+    spread over the devices on which the parameters are `placed`, and matrices sent in the type of
+    the `wire`, their own by default.
     """
     entry = OPTIMIZERS[optimizer]
+    if optimizer in OF_MATRICES:
+        spread = spread_matrices(hidden_matrices, placed, wire=wire)
+        factory = functools.partial(entry.factory, hidden=spread)
+        entry = entry._replace(factory=factory)
     if unknown := [name for name in anneal if name not in hyper]:
         raise UserError(
             f"--anneal: {optimizer} has no {', '.join(unknown)}, only {', '.join(hyper)}"

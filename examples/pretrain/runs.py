@@ -25,6 +25,8 @@ import optax
 from flax import nnx
 from jax.sharding import Mesh
 
+from gradpow import owned_shardings, respread
+
 from . import counts, hosts, sharding
 from .checkpoints import Checkpoints
 from .config import RunConfig, changes, command, holds_run, stored, to_json
@@ -42,9 +44,11 @@ class Parts(NamedTuple):
 
     graphdef: nnx.GraphDef
     optimizer: optax.GradientTransformation
+    unspread: optax.GradientTransformation  # the same on one device
     schedule: optax.Schedule
     mesh: Mesh
     abstract: TrainState  # with shardings
+    stored: TrainState  # as checkpoints have it: no padding, and alike on any mesh
 
     @property
     def shardings(self) -> Any:
@@ -61,6 +65,25 @@ class Parts(NamedTuple):
 
     def init(self, config: RunConfig) -> TrainState:
         return self.make_init(config)()
+
+    def to_store(self, state: TrainState) -> TrainState:
+        """What a checkpoint has of a state."""
+        return self._respread(state, self.unspread, self.stored)
+
+    def from_store(self, state: TrainState) -> TrainState:
+        """The state of a checkpoint, on this mesh."""
+        return self._respread(state, self.optimizer, self.abstract)
+
+    def _respread(self, state: TrainState, optimizer: Any, to: TrainState) -> TrainState:
+        if not jax.tree.leaves(owned_shardings(state, self.mesh)):
+            return state
+
+        def moved(state):
+            params = optax.tree.zeros_like(state.params)
+            return respread(state, init_state(params, optimizer))
+
+        shardings = jax.tree.map(lambda leaf: leaf.sharding, to)
+        return jax.jit(moved, out_shardings=shardings)(state)
 
     def put(self, batch: Any) -> Any:
         """On the devices, from this process's share of a batch."""
@@ -84,26 +107,34 @@ def make_parts(config: RunConfig, devices: Sequence[Any] | None = None) -> Parts
         warmup=config.warmup,
         final_fraction=config.final_fraction,
     )
-    optimizer = make_optimizer(
-        config.optimizer,
-        schedule,
-        weight_decay=config.weight_decay,
-        hyper=config.hyper,
-        clip=config.clip,
-        stacked=config.shape.stacked,
-        anneal=config.anneal,
-        peak=config.learning_rate,
-    )
     dtype = jnp.dtype(config.dtype)
     try:
         model = nnx.eval_shape(lambda: counts.build(config.shape, seed=config.seed, dtype=dtype))
     except (ValueError, TypeError, ZeroDivisionError) as error:
         raise UserError(f"--shape: {one_line(error)}") from None
     graphdef, params = nnx.split(model, nnx.Param)
-    if config.monitor:
-        optimizer = monitored(optimizer, schedule, config.hyper, params)
-    abstract = jax.eval_shape(lambda params: init_state(params, optimizer), params)
-    return Parts(graphdef, optimizer, schedule, mesh, sharding.place(abstract, mesh))
+
+    def optimizer(placed: Any) -> optax.GradientTransformation:
+        made = make_optimizer(
+            config.optimizer,
+            schedule,
+            weight_decay=config.weight_decay,
+            hyper=config.hyper,
+            clip=config.clip,
+            stacked=config.shape.stacked,
+            anneal=config.anneal,
+            peak=config.learning_rate,
+            placed=placed,
+            wire=dtype if dtype == jnp.bfloat16 else None,
+        )
+        return monitored(made, schedule, config.hyper, params) if config.monitor else made
+
+    def abstract(optimizer: optax.GradientTransformation) -> TrainState:
+        found = jax.eval_shape(lambda params: init_state(params, optimizer), params)
+        return sharding.place(found, mesh)
+
+    spread, unspread = optimizer(sharding.place(params, mesh)), optimizer(None)
+    return Parts(graphdef, spread, unspread, schedule, mesh, abstract(spread), abstract(unspread))
 
 
 def compile_step(parts: Parts, config: RunConfig) -> Any:
@@ -219,7 +250,7 @@ def load_model(config: RunConfig, step: int | None = None) -> tuple[int, nnx.Mod
     """The model of a run at a checkpoint: the newest, or that of `step`."""
     parts = make_parts(dataclasses.replace(config, mesh=sharding.MeshShape(1, 1, 1)))
     checkpoints = Checkpoints(config.out / "checkpoints", config.keep)
-    found, state, _ = checkpoints.restore(parts.abstract, step)
+    found, state, _ = checkpoints.restore(parts.stored, step)
     checkpoints.close()
     return found, nnx.merge(parts.graphdef, state.params)
 

@@ -16,6 +16,8 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from gradpow import SpreadState
+
 from .errors import UserError
 from .names import name_of
 
@@ -132,13 +134,26 @@ def logical_axes(name: str, ndim: int) -> tuple[str | None, ...]:
 
 
 def place(tree: Any, mesh: Mesh) -> Any:
-    """The abstract arrays of parameters or a state, each with its sharding."""
+    """The abstract arrays of parameters or a state, each with its sharding.
+
+    What is kept of matrices that are spread over the devices lies with them, or in a checkpoint,
+    where it has no padding, along the first axis that the devices divide.
+    """
+    axes = tuple(axis for axis, size in mesh.shape.items() if size > 1)
+
+    def owned(leaf):
+        divided = [a for a, size in enumerate(leaf.shape) if axes and size % mesh.size == 0]
+        return PartitionSpec(*divided[0] * (None,), axes) if divided else PartitionSpec()
 
     def put(path, leaf):
-        found = spec(logical_axes(name_of(path), leaf.ndim), leaf.shape, mesh)
+        if isinstance(leaf, SpreadState):
+            return jax.tree.map(lambda x: placed(x, owned(x)), leaf)
+        return placed(leaf, spec(logical_axes(name_of(path), leaf.ndim), leaf.shape, mesh))
+
+    def placed(leaf, found):
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=NamedSharding(mesh, found))
 
-    return jax.tree.map_with_path(put, tree)
+    return jax.tree.map_with_path(put, tree, is_leaf=lambda x: isinstance(x, SpreadState))
 
 
 def constrain_as_params(grads: Any) -> Any:

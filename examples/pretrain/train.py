@@ -71,14 +71,14 @@ class Trainer:
             self.check_corpus(stored(self.config.out)["corpus"], "the run began")
             self.console.print("no checkpoint yet: starting at step 0")
             return self.parts.init(self.config)
-        step, state, about = self.checkpoints.restore(self.parts.abstract, asked)
+        step, state, about = self.checkpoints.restore(self.parts.stored, asked)
         self.check_corpus(about["corpus"], f"checkpoint {step}")
         for path in self.checkpoints.set_aside_after(step):
             self.console.print(f"set aside: {path}")
         self.data.go_on(self.batches, about["batches"], self.shard, self.shards)
         self.done = step
         self.console.print(f"resumed at step {step}")
-        return state
+        return self.parts.from_store(state)
 
     def check_corpus(self, was: str, since: str) -> None:
         if was != self.data.hash:
@@ -159,7 +159,7 @@ class Trainer:
     def save(self, validation: float | None) -> None:
         position = self.data.position(self.batches, self.shard)
         about = {"batches": position, "corpus": self.data.hash}
-        self.checkpoints.save(self.done, self.state, about, validation)
+        self.checkpoints.save(self.done, self.parts.to_store(self.state), about, validation)
         self.meter.restart()
 
     def abandon(self) -> None:
