@@ -28,9 +28,9 @@ def blocked(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Takes each matrix for several, of at most so many rows and columns.
 
-    ::
-
-        blocked(kronecker_precondition(optax.trace(1.0)), 1024)
+    .. math::
+      U = \begin{pmatrix} U_{11} & U_{12} & \dots \\ U_{21} & U_{22} & \dots \end{pmatrix}
+      \leftarrow \bigl(\mathrm{inner}(U_{ij})\bigr)_{ij}
 
     What costs the cube of an axis, and keeps its square, costs and keeps no more than that of a
     block. Each axis is cut after every ``size``, and what is left at its end is a block too. For

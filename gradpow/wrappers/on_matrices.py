@@ -23,6 +23,10 @@ def on_matrices(
 ) -> optax.GradientTransformationExtraArgs:
     r"""One optimizer for matrices, another for all else.
 
+    .. math::
+      u \leftarrow \mathrm{inner}(u) \text{ for matrices}, \qquad
+      u \leftarrow \mathrm{rest}(u) \text{ for other leaves}
+
     :func:`optax.partition` by what ``matrices`` says, with the labels "matrices" and "rest". Each
     sees its own leaves alone, so what sums over a tree sums over a part. Links such as
     :func:`gradpow.transforms.orthogonalize` take ``matrices`` too, to know which axes are in and

@@ -36,9 +36,8 @@ def amsgrad(
       \theta_t = \theta_{t-1} - \eta_t \Bigl(\frac{m_t / (1 - \beta_1^t)}
       {\sqrt{\tilde v_t / (1 - \beta_2^t)} + \epsilon} + \lambda \theta_{t-1}\Bigr)
 
-    The paper corrects no bias, which is ``form="paper"``; its rate falls with :math:`t^{-1/2}`, and
-    it has no eps. :func:`optax.amsgrad` is a third form by default: the maximum of corrected
-    moments.
+    The paper, ``form="paper"``, corrects no bias, lets the rate fall with :math:`t^{-1/2}` and has
+    no eps. :func:`optax.amsgrad` takes the maximum of corrected moments by default.
 
     Args:
       learning_rate, b1, b2, eps, weight_decay, mask: as in :func:`optax.adamw`, but for no decay.

@@ -30,8 +30,7 @@ def deterministic_gluon(
     There is no rate: under the paper's layer-wise (L0, L1)-smoothness it is the step that is sure
     to descend. With L1 = 0 it is steepest descent at rate 1/L0, with L0 = 0 a step of length 1/L1
     whatever the gradient. The survey has a norm where the dual one belongs. The paper's constants
-    differ by layer: :func:`optax.partition` takes one of these for each. With noise take
-    :func:`gradpow.gluon`.
+    differ by layer: :func:`optax.partition`. With noise take :func:`gradpow.gluon`.
 
     Args:
       l0: L0, finite and >= 0.

@@ -38,9 +38,8 @@ def gluon(
       \rangle = \theta_t^i + \tau_t^i\, \mathrm{lmo}_{(i)}(m_t^i), \qquad
       \tau_t^i = \eta_t\, \rho_i\, (t+1)^{-3/4}
 
-    The first average is the first gradient. With the radius of exact gradients it is
-    :func:`gradpow.deterministic_gluon`. The survey minimises over the iterate that is already
-    there, and leaves the momentum's weight out.
+    Of exact gradients take :func:`gradpow.deterministic_gluon`. The survey minimises over the
+    iterate that is already there, and leaves the momentum's weight out.
 
     Args:
       learning_rate: eta, a number >= 0 or a schedule. With the radii it is the paper's

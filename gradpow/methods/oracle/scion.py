@@ -23,8 +23,12 @@ def scion(
 ) -> optax.GradientTransformationExtraArgs:
     r"""Scion: steps of the same size in each layer's own norm, so that rates carry over to widths.
 
-    :func:`gradpow.scg` with the norm that :func:`gradpow.core.layer_role` calls for. For m inputs
-    and n outputs, :math:`M = U \Sigma V^\top` the average, and all else as there:
+    .. math::
+      M_t = \beta M_{t-1} + (1 - \beta) G_t, \qquad
+      \Theta_t = (1 - \eta_t) \Theta_{t-1} + \eta_t\, \mathrm{lmo}(M_t)
+
+    is :func:`gradpow.scg`, without (1 - eta) if not ``constrained``, in the norm that
+    :func:`gradpow.core.layer_role` calls for. With m inputs, n outputs, M = U S V':
 
     ==============  ============================================  =====================
     role            -lmo(M) / rho                                 norm
