@@ -1,13 +1,19 @@
 """Layouts: what the names of a leaf of many axes tell of them, and of its part in attention."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core.names import names_of, parameter_part
 
-__all__ = ["attention_role", "matrix_axes"]
+__all__ = ["AttentionPart", "AttentionRole", "attention_role", "matrix_axes"]
+
+AttentionPart = Literal["query", "key", "rotary_query"]
+"""What makes attention's logits; a rotary query is one whose key is shared by heads."""
+AttentionRole = AttentionPart | Sequence[tuple[AttentionPart, slice]] | None
+"""A leaf's part, or those of slices of each head; None where it has none."""
 
 _QUERY = {"q", "query", "queries", "wq"}
 _KEY = {"k", "key", "keys", "wk"}
