@@ -38,7 +38,6 @@ from gradpow.transforms import interpolated_momentum, p_norm_scale
 inf = jnp.inf
 adam = gradpow.adam(0.1, eps=1e-6)
 lion = gradpow.lion(0.1, weight_decay=0.0)
-muon = optax.contrib.muon(0.1, weight_decay=0.0, consistent_rms=0.2)
 
 
 def recombined(b1):
@@ -57,9 +56,7 @@ IDENTITIES = {
     ("optax.adagrad", "adagradpower", "p = 1"): [
         (optax.adagrad(0.1, 0.0, eps=1e-8), gradpow.adagradpower(0.1, p=1))
     ],
-    ("optax.contrib.muon", "muonpower", "p = 1"): [
-        (muon, gradpow.muonpower(0.1, p=1, weight_decay=0.0))
-    ],
+    ("moonlight", "muonpower", "p = 1"): [(gradpow.moonlight(0.1), gradpow.muonpower(0.1, p=1))],
     ("adamw", "adampower", "p = 1"): [
         (gradpow.adamw(0.1, b2=0.95, weight_decay=0.1), gradpow.adampower(0.1, p=1))
     ],
@@ -84,7 +81,6 @@ IDENTITIES = {
 OTHERS = {
     "optax.sign_sgd": optax.sign_sgd(0.1),
     "optax.adagrad": optax.adagrad(0.1),
-    "optax.contrib.muon": muon,
     "chain(...)": recombined(0.9),
 }
 REQUIRED = {"sgdpower": {"p": 0.6}, "lp_descent": {"p": 3.0}}  # numbers without a default

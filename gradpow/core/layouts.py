@@ -1,13 +1,19 @@
 """Layouts: what the names of a leaf of many axes tell of them, and of its part in attention."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from optax.contrib import MuonDimensionNumbers
 
-from gradpow.core.names import names_of
+from gradpow.core.names import names_of, parameter_part
 
-__all__ = ["attention_role", "matrix_axes"]
+__all__ = ["AttentionPart", "AttentionRole", "attention_role", "matrix_axes"]
+
+AttentionPart = Literal["query", "key", "rotary_query"]
+"""What makes attention's logits; a rotary query is one whose key is shared by heads."""
+AttentionRole = AttentionPart | Sequence[tuple[AttentionPart, slice]] | None
+"""A leaf's part, or those of slices of each head; None where it has none."""
 
 _QUERY = {"q", "query", "queries", "wq"}
 _KEY = {"k", "key", "keys", "wk"}
@@ -63,6 +69,8 @@ def attention_role(path: str) -> Literal["query", "key"] | None:
       >>> [attention_role(f"h/0/attn/{name}/kernel") for name in ("q_proj", "key", "c_attn")]
       ['query', 'key', None]
     """
+    if parameter_part(path) != "qk":
+        return None
     words = frozenset().union(*(name.words for name in names_of(path)[-2:]))
     query, key, value = (bool(words & known) for known in (_QUERY, _KEY, _VALUE))
     if value or query == key:
@@ -72,9 +80,13 @@ def attention_role(path: str) -> Literal["query", "key"] | None:
 
 def _has_stack(texts: list[str]) -> bool:
     """Whether a plural is followed by no number, and has none: several layers in one tensor."""
+    if any(re.search(r"(layer|block|^h)s?_?\d+$", text) for text in texts):
+        return False
     for place, text in enumerate(texts):
-        if re.search(_STACK, text) and not any(t.isdigit() for t in texts[place + 1 :]):
-            return not any(re.search(r"(layer|block|^h)s?_?\d+$", t) for t in texts)
+        later = zip(texts[place:], texts[place + 1 :], strict=False)
+        numbered = any(t.isdigit() and "expert" not in before for before, t in later)
+        if re.search(_STACK, text) and not numbered:
+            return True
     return False
 
 

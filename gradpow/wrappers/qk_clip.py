@@ -1,13 +1,15 @@
 """QK-Clip: Bai et al. (2025), Algorithm 1."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from gradpow.core import (
+    AttentionPart,
+    AttentionRole,
     Scalar,
     attention_role,
     chain,
@@ -18,18 +20,14 @@ from gradpow.core import (
     require_transformation,
 )
 
-__all__ = ["Role", "qk_clip"]
-
-Part = Literal["query", "key", "rotary_query"]
-Role = Part | Sequence[tuple[Part, slice]] | None
-"""A leaf's part in attention, or those of slices of each head; None where it has none."""
+__all__ = ["qk_clip"]
 
 
 def qk_clip(
     base: optax.GradientTransformation,
     tau: Scalar = 100.0,
     alpha: Scalar = 0.5,
-    roles: Callable[[str], Role] = attention_role,
+    roles: Callable[[str], AttentionRole] = attention_role,
 ) -> optax.GradientTransformationExtraArgs:
     r"""QK-Clip around any complete optimizer: heads whose attention logits grew are made smaller.
 
@@ -117,8 +115,8 @@ def _by_path(max_logits: Any) -> dict[str, jax.Array]:
 
 
 def _parts(
-    params: Any, roles: Callable[[str], Role], logits: dict[str, jax.Array]
-) -> dict[str, tuple[str, Sequence[tuple[Part, slice]]]]:
+    params: Any, roles: Callable[[str], AttentionRole], logits: dict[str, jax.Array]
+) -> dict[str, tuple[str, Sequence[tuple[AttentionPart, slice]]]]:
     """For each leaf to be clipped: which logits it has, and the parts of its heads."""
     found: dict[str, tuple[str, Any]] = {}
     shapes: dict[str, dict[str, set[int]]] = {place: {} for place in logits}
@@ -151,8 +149,8 @@ def _parts(
 def _by_heads(path: str, x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """A leaf as (*layers, ..., heads, head) for logits of shape (*layers, heads)."""
     *layers, heads = shape
-    inner = x.shape[len(layers) :]
-    if list(x.shape[: len(layers)]) == layers and inner:
+    inner: tuple[int, ...] = x.shape[len(layers) :]
+    if list(x.shape[: len(layers)]) == layers and len(inner) > 0:
         if len(inner) > 1 and inner[-2] == heads and (len(inner) > 2 or path.endswith("bias")):
             return x
         if inner[-1] % heads == 0:

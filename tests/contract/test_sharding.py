@@ -35,7 +35,6 @@ SPECS = {
     "vector": P("model"),
     "scalar": P(),
 }
-NOT_EXPLICIT = {"muonpower"}  # optax.contrib.muon raises under explicit axes
 
 
 def step_of(tx):
@@ -61,8 +60,6 @@ def test_a_sharded_update_equals_the_unsharded_one_without_needless_collectives(
     gradients = [normal(SHAPES, seed) for seed in (1, 2, 3)]
     expected = unsharded(tx, gradients)
     for axes in AXIS_TYPES:
-        if axes == "explicit" and name in NOT_EXPLICIT:
-            continue
         mesh = make_mesh(axes)
         with jax.set_mesh(mesh):
             params = place(normal(SHAPES, 0), SPECS, mesh)
@@ -118,7 +115,7 @@ KEEP_GRAMS = (
 
 @each(
     [name for name in [*LINKS, *WRAPPERS] if not name.startswith(KEEP_GRAMS)],
-    [name for name in METHODS if name not in NOT_EXPLICIT and not name.startswith(KEEP_GRAMS)],
+    [name for name in METHODS if not name.startswith(KEEP_GRAMS)],
 )
 def test_a_jitted_init_keeps_the_sharding_with_explicit_axes(name):
     tx, mesh = CASES[name].in_chain(), make_mesh("explicit")

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import pytest
 
 import gradpow
-from gradpow.core import parameter_kind, parameter_part
+from gradpow.core import attention_role, parameter_kind, parameter_part
 from gradpow.presets import decay_mask
 
 TABLE = Path(__file__).parents[1] / "data/model_parameter_names.csv"
@@ -119,3 +119,63 @@ def test_what_is_no_matrix_by_its_shape_is_no_hidden_matrix(shape):
     path = "layers/0/mlp/kernel"
     assert gradpow.hidden_matrices(path, jnp.ones((8, 8)))
     assert not gradpow.hidden_matrices(path, jnp.ones(shape))
+
+
+MATRIX, STACK = (0, 1), (1, 2)
+HEADS, OUT = (0, (1, 2)), ((0, 1), 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "axes", "expected"),
+    [
+        ("layers/0/mlp/kernel", 2, MATRIX),
+        ("layers/attn/o_proj", 2, MATRIX),
+        ("layers/mlp/kernel", 3, STACK),
+        ("layers_0/mlp/kernel", 3, None),
+        ("h/mlp/c_fc/kernel", 3, STACK),
+        ("blocks/attn/query/kernel", 3, STACK),  # (layers, model, all heads)
+        ("blocks/attn/query/kernel", 4, (1, (2, 3))),
+        ("blocks/attn/out/kernel", 4, ((1, 2), 3)),
+        ("blocks_1/attn/query/kernel", 3, HEADS),
+        ("blocks/1/attn/v_proj/kernel", 3, HEADS),
+        ("attn/out_proj/kernel", 3, OUT),
+        ("layers/0/attn/c_proj/kernel", 3, None),
+        ("layer_0/attn/q_einsum/w", 3, (1, (0, 2))),
+        ("layer_0/attn/attn_vec_einsum/w", 3, OUT),
+        ("layers/0/attn/qkv/kernel", 4, None),
+        ("layers/attn/q_proj/weight", 4, (3, (1, 2))),
+        ("layers/attn/o_proj/weight", 4, ((2, 3), 1)),
+        ("layers/0/mlp/experts/up_proj", 3, STACK),
+        ("layers/mlp/experts/up_proj", 4, (2, 3)),
+        ("layers/mlp/experts/3/up_proj", 3, STACK),
+        ("layers/mlp/shared_experts/up_proj", 3, STACK),
+        ("layers/moe/router/kernel", 3, STACK),
+        ("decoder/layers/mlp/wi_0/kernel", 3, None),  # MaxText's, stacked along the second axis
+        ("decoder/layers/self_attention/query/kernel", 4, None),
+        ("layers/norm/scale", 2, None),
+        ("layers/attn/query/bias", 3, None),
+        ("layers/embed/embedding", 3, None),
+    ],
+)
+def test_the_axes_of_a_hidden_matrix_are_told_by_its_names(path, axes, expected):
+    found = gradpow.hidden_matrices(path, jnp.ones(range(2, axes + 2)))
+    assert (None if found is None else tuple(found)) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "role"),
+    [
+        ("h/0/attn/q_proj/kernel", "query"),
+        ("layers/attention/key/kernel", "key"),
+        ("attn/wk", "key"),
+        ("attn/query/bias", "query"),
+        ("attn/c_attn/kernel", None),
+        ("attn/kv_proj/kernel", None),
+        ("attn/qk_proj/kernel", None),
+        ("attn/v_proj/kernel", None),
+        ("mlp/up_proj/kernel", None),
+        ("attn/q_norm/scale", None),
+    ],
+)
+def test_queries_and_keys_are_known_by_their_names(path, role):
+    assert attention_role(path) == role

@@ -6,6 +6,7 @@ from typing import Any
 import optax
 
 from gradpow.core import (
+    AttentionRole,
     Matrices,
     Scalar,
     attention_role,
@@ -17,7 +18,7 @@ from gradpow.core import (
 )
 from gradpow.methods.adam import adamw
 from gradpow.transforms import NS5, Polynomials, decay_weights, orthogonalize, shape_scale
-from gradpow.wrappers import Role, on_matrices, qk_clip
+from gradpow.wrappers import on_matrices, qk_clip
 
 __all__ = ["muon_clip"]
 
@@ -32,7 +33,7 @@ def muon_clip(
     weight_decay: optax.ScalarOrSchedule = 0.1,
     mask: Any = None,
     iteration: Polynomials = NS5,
-    roles: Callable[[str], Role] = attention_role,
+    roles: Callable[[str], AttentionRole] = attention_role,
     hidden: Matrices | Any = hidden_matrices,
     rest: optax.GradientTransformation | None = None,
 ) -> optax.GradientTransformationExtraArgs:

@@ -28,7 +28,7 @@ _RULES: dict[str, Callable[[int, int], float]] = {
 
 
 def shape_scale(
-    rule: Literal["width", "rms", "spectral"],
+    rule: Literal["width", "rms", "spectral"] = "width",
     factor: Scalar = 1.0,
     matrices: Matrices | Any = last_two_axes,
 ) -> optax.GradientTransformation:
@@ -45,7 +45,7 @@ def shape_scale(
     change its outputs, by root mean square, as much as its inputs are large. Keeps nothing.
 
     Args:
-      rule: one of the three, in their order above.
+      rule: one of the three, in their order above; by default Muon's.
       factor: f, finite and > 0.
       matrices: which axes are in and out, as in :func:`gradpow.on_matrices`.
 
@@ -59,8 +59,7 @@ def shape_scale(
       0.5
 
     References:
-      Jordan et al. (2024), ``muon.py``; Liu et al. (2025), Section 2.2; "spectral" is the rate of
-      Ahn et al. (2025), Algorithm 1.
+      Jordan et al. (2024), ``muon.py``; Liu et al. (2025), Section 2.2.
     """
     check_choice(tuple(_RULES), rule=rule)
     check("finite and > 0", factor=factor)
