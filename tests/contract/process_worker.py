@@ -6,10 +6,13 @@ Eight devices in all, or one: what comes out is written by the first process to 
 import os
 import sys
 
+from tests.contract.compiler import flags
+
 if __name__ == "__main__":
     out, port, process, processes, devices = sys.argv[1], *map(int, sys.argv[2:])
     os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices // processes}"
+    its_devices = f"--xla_force_host_platform_device_count={devices // processes}"
+    os.environ["XLA_FLAGS"] = f"{flags()} {its_devices}"
 
 import jax
 import jax.numpy as jnp

@@ -22,6 +22,7 @@ from examples.pretrain.checkpoints import Checkpoints
 from examples.pretrain.config import launch_of, parse
 from examples.pretrain.errors import UserError
 from examples.pretrain.runs import make_parts
+from tests.contract.compiler import flags
 from tests.contract.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -88,8 +89,8 @@ class Process(subprocess.Popen):
 
     def __init__(self, script, *more, **environment):
         self.output = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-        devices = {"XLA_FLAGS": flags, "PYTHONPATH": "."}
+        options = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+        devices = {"XLA_FLAGS": f"{flags()} {options}", "PYTHONPATH": "."}
         super().__init__(
             [sys.executable, *script, *more],
             cwd=ROOT,
