@@ -35,6 +35,16 @@ def map_owned(
 
     Returns:
       A device's pieces of the results, by their leaves' places, and the new state.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import last_two_axes, map_owned, ownership, replicated_layout
+      >>> x = jnp.ones((2, 3))
+      >>> own = ownership([x], [last_two_axes("", x)], replicated_layout([x]).specs, {}, None)
+      >>> (group,) = own.groups.values()
+      >>> results, _ = map_owned(lambda u, state, i: (2 * u, state), own, group, [x], ())
+      >>> results[0].sum()
+      Array(12., dtype=float32)
     """
     dtype = jnp.result_type(*(leaves[leaf.place] for part in group.parts for leaf in part.leaves))
     index, crossed = slots_here(own, group)
@@ -55,7 +65,17 @@ def map_owned(
 
 
 def slots_here(own: Ownership, group: Group) -> tuple[jax.Array, jax.Array]:
-    """Numbers of the matrices in this device's slots, and whether they are crossed."""
+    """Numbers of the matrices in this device's slots, and whether they are crossed.
+
+    Examples:
+      >>> import jax.numpy as jnp
+      >>> from gradpow.core import last_two_axes, ownership, replicated_layout, slots_here
+      >>> x = jnp.ones((3, 2, 2))
+      >>> own = ownership([x], [last_two_axes("", x)], replicated_layout([x]).specs, {}, None)
+      >>> (group,) = own.groups.values()
+      >>> print(slots_here(own, group)[0])
+      [0 1 2]
+    """
     device = lax.axis_index(own.owners) if own.owners else 0
     index, crossed = (
         lax.dynamic_slice_in_dim(jnp.asarray(x), device * group.owned, group.owned)

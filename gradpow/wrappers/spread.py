@@ -1,5 +1,6 @@
 """Matrices spread over devices: Liu et al. (2025), Algorithm 1."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,9 @@ def spread(
     stagger: bool = True,
 ) -> optax.GradientTransformationExtraArgs:
     r"""Runs a transformation of matrices on whole ones, each on one device that owns it.
+
+    .. math::
+      u_i \leftarrow \mathrm{inner}(u_i) \text{ on the device that owns matrix } i
 
     Under FSDP or tensor parallelism a device has pieces of all matrices. Here each sends its pieces
     away, gets all pieces of its own share of the matrices, transforms these one after another, and
@@ -95,35 +99,16 @@ def spread(
     seen: dict[Any, Layouts] = {}
 
     def plan(tree: Any, new: bool = False) -> tuple[Layouts, Ownership]:
-        leaves, key = jax.tree.leaves(tree), _key(tree)
-        if new and not any(is_traced(x) for x in leaves):
-            seen.pop(key, None)
-        found = layouts(tree, shardings, seen.get(key)) or replicated_layout(tree)
-        if new and found.mesh is not None:
-            seen[key] = found
-        # None is an answer about a leaf, or an empty part of the tree.
-        numbers: list[Any] = []
-        answers = dimension_numbers(matrices, tree)
-        jax.tree.map(lambda n, x: x is None or numbers.append(n), answers, tree, is_leaf=is_numbers)
-        sizes = dict(found.mesh.shape) if found.mesh is not None else {}
-        return found, ownership(leaves, numbers, found.specs, sizes, over)
+        found = _layouts(tree, shardings, seen, new)
+        return found, _ownership(tree, matrices, found, over)
 
     def init(params):
         # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
         if not jax.tree.leaves(params):
             return SpreadState({}, jnp.zeros([]))
         found, own = plan(params, new=True)
-        dtype = jnp.result_type(*jax.tree.leaves(params))
-
-        def make():
-            slots, inners = {}, {}
-            for name, group in own.groups.items():
-                slots[name] = slots_here(own, group)[0]
-                one = inner.init(jnp.zeros(group.shape, dtype))
-                inners[name] = jax.tree.map(lambda x, g=group: _rows(x, g.owned), one)
-            return SpreadState(slots if jax.tree.leaves(inners) else {}, inners)
-
-        return jax.jit(_on_devices(found, make, (), PartitionSpec(own.owners)))()
+        start = functools.partial(_start, inner, own, jnp.result_type(*jax.tree.leaves(params)))
+        return jax.jit(_on_devices(found, start, (), PartitionSpec(own.owners)))()
 
     def update(updates, state, params=None, **extra_args):
         del params
@@ -137,19 +122,52 @@ def spread(
             own_args = {"grad": matrix, "matrix_index": number if stagger else 0}
             return inner.update(matrix, state, None, **(extra_args | own_args))
 
-        def on_device(leaves, inners):
-            results, new = list(leaves), {}
-            for name, group in own.groups.items():
-                done, new[name] = map_owned(of_one, own, group, leaves, inners[name], wire)
-                for place, result in done.items():
-                    results[place] = result
-            return results, new
-
+        work = functools.partial(_work, of_one, own, wire)
         specs = found.partitions, PartitionSpec(own.owners)
-        results, new = _on_devices(found, on_device, specs, specs)(leaves, state.inner)
+        results, new = _on_devices(found, work, specs, specs)(leaves, state.inner)
         return jax.tree.unflatten(structure, results), SpreadState(state.index, new)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _layouts(tree: Any, shardings: Any, seen: dict[Any, Layouts], new: bool) -> Layouts:
+    """Those of the tree; what an eager init has seen is remembered."""
+    key = jax.tree.structure(tree), tuple(x.shape for x in jax.tree.leaves(tree))
+    if new and not any(map(is_traced, jax.tree.leaves(tree))):
+        seen.pop(key, None)
+    found = layouts(tree, shardings, seen.get(key)) or replicated_layout(tree)
+    if new and found.mesh is not None:
+        seen[key] = found
+    return found
+
+
+def _ownership(tree: Any, matrices: Any, found: Layouts, over: tuple[str, ...] | None) -> Ownership:
+    # None is an answer about a leaf, or an empty part of the tree.
+    numbers: list[Any] = []
+    answers = dimension_numbers(matrices, tree)
+    jax.tree.map(lambda n, x: x is None or numbers.append(n), answers, tree, is_leaf=is_numbers)
+    sizes = dict(found.mesh.shape) if found.mesh is not None else {}
+    return ownership(jax.tree.leaves(tree), numbers, found.specs, sizes, over)
+
+
+def _start(inner: optax.GradientTransformation, own: Ownership, dtype: Any) -> SpreadState:
+    """The state of the matrices of a device."""
+    slots, inners = {}, {}
+    for name, group in own.groups.items():
+        slots[name] = slots_here(own, group)[0]
+        one = inner.init(jnp.zeros(group.shape, dtype))
+        inners[name] = jax.tree.map(lambda x, g=group: _rows(x, g.owned), one)
+    return SpreadState(slots if jax.tree.leaves(inners) else {}, inners)
+
+
+def _work(of_one: Any, own: Ownership, wire: Any, leaves: Any, inners: Any) -> Any:
+    """What a device does with its pieces of the leaves and the matrices it owns."""
+    results, new = list(leaves), {}
+    for name, group in own.groups.items():
+        done, new[name] = map_owned(of_one, own, group, leaves, inners[name], wire)
+        for place, result in done.items():
+            results[place] = result
+    return results, new
 
 
 def spread_matrices(
@@ -185,10 +203,6 @@ def spread_matrices(
         return spread(link, shardings, over, factors if keeps else wire, matrices, stagger)
 
     return SpreadMatrices(matrices, around)
-
-
-def _key(tree: Any) -> Any:
-    return jax.tree.structure(tree), tuple(x.shape for x in jax.tree.leaves(tree))
 
 
 def _on_devices(found: Layouts, f: Any, in_specs: Any, out_specs: Any) -> Any:
