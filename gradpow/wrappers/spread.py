@@ -103,29 +103,28 @@ def spread(
         return found, _ownership(tree, matrices, found, over)
 
     def init(params):
-        # A tree without leaves is optax.tree.map_params', which asks for what is a parameter's.
-        if not jax.tree.leaves(params):
+        if not jax.tree.leaves(params):  # the tree with which optax.tree.map_params asks
             return SpreadState({}, jnp.zeros([]))
         found, own = plan(params, new=True)
-        start = functools.partial(_start, inner, own, jnp.result_type(*jax.tree.leaves(params)))
+        start = functools.partial(_start, inner, own, params)
         return jax.jit(_on_devices(found, start, (), PartitionSpec(own.owners)))()
 
     def update(updates, state, params=None, **extra_args):
         del params
-        if not jax.tree.leaves(updates):
+        leaves, structure = jax.tree.flatten(updates)
+        if not leaves:
             return updates, state
         found, own = plan(updates)
         _require_slots(own, state)
-        leaves, structure = jax.tree.flatten(updates)
 
         def of_one(matrix: Any, state: Any, number: Any) -> Any:
-            own_args = {"grad": matrix, "matrix_index": number if stagger else 0}
-            return inner.update(matrix, state, None, **(extra_args | own_args))
+            given = extra_args | {"grad": matrix, "matrix_index": number if stagger else 0}
+            return inner.update(matrix, state, None, **given)
 
-        work = functools.partial(_work, of_one, own, wire)
         specs = found.partitions, PartitionSpec(own.owners)
-        results, new = _on_devices(found, work, specs, specs)(leaves, state.inner)
-        return jax.tree.unflatten(structure, results), SpreadState(state.index, new)
+        work = functools.partial(_work, of_one, own, wire)
+        leaves, new = _on_devices(found, work, specs, specs)(leaves, state.inner)
+        return structure.unflatten(leaves), SpreadState(state.index, new)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -150,8 +149,9 @@ def _ownership(tree: Any, matrices: Any, found: Layouts, over: tuple[str, ...] |
     return ownership(jax.tree.leaves(tree), numbers, found.specs, sizes, over)
 
 
-def _start(inner: optax.GradientTransformation, own: Ownership, dtype: Any) -> SpreadState:
+def _start(inner: optax.GradientTransformation, own: Ownership, params: Any) -> SpreadState:
     """The state of the matrices of a device."""
+    dtype = jnp.result_type(*jax.tree.leaves(params))
     slots, inners = {}, {}
     for name, group in own.groups.items():
         slots[name] = slots_here(own, group)[0]
