@@ -3,12 +3,14 @@
 No paper's name stands inside. Nothing here imports from the rest of gradpow.
 """
 
+from .anchors import *
 from .axes import *
 from .chain import *
 from .counting import *
 from .evaluation import *
 from .extra_arguments import *
 from .float32 import *
+from .inputs import *
 from .matrices import *
 from .misuse import *
 from .names import *

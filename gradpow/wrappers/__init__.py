@@ -1,8 +1,13 @@
 """Around any optimizer: W(base) is an optimizer again."""
 
+from .at_anchor import *
+from .at_previous_point import *
 from .blockwise_learning_rate import *
 from .cautious import *
+from .gradient_table import *
 from .gradpower import *
+from .lagged_gradient import *
 from .low_precision_state import *
+from .mars import *
 from .on_matrices import *
 from .projected import *
