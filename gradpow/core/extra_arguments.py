@@ -104,14 +104,16 @@ def reference_gradient(
       >>> reference_gradient("my_provider", jnp.ones(2), jnp.ones(2), grad_fn, None)
       Array([2., 2.], dtype=float32)
     """
-    if reference_grad is None and grad_fn is None:
+    if reference_grad is not None:
+        made, found = "reference_grad", reference_grad
+    elif grad_fn is not None:
+        made, found = "what grad_fn returns", grad_fn(point)
+    else:
         raise ValueError(
             f"{name} takes a second gradient of the same batch: call update(grads, state, params, "
             "grad_fn=grad_fn) with the function of the parameters that made grads, as "
             "gradpow.inputs hands it."
         )
-    made = "reference_grad" if grad_fn is None else "what grad_fn returns"
-    found = grad_fn(point) if reference_grad is None else reference_grad
     require_like(updates, made, found)
     return found
 

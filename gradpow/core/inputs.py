@@ -1,4 +1,4 @@
-"""What one training loop hands to every optimizer: the loss, the gradient, and functions of both."""
+"""What one training loop hands to every optimizer: the loss, the gradient, functions of both."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,7 +29,7 @@ def inputs(
 
     So one loop runs every method. ``extra`` has
 
-    * ``value``, the loss, and ``value_fn``, the loss of this batch as a function of parameters;
+    * ``grad``, the gradient; ``value``, the loss, and ``value_fn``, the loss of this batch as a function of parameters;
     * ``grad_fn``, the gradient of this batch as a function of parameters, the one that made
       ``grads``: same batch, dropout key, clipping, sums over devices;
     * ``curvature_product``, from a tree v to H v, with the Hessian of this batch at ``params``.
@@ -82,6 +82,7 @@ def inputs(
 
         value, grads = value_and_grad(params)
         extra = {
+            "grad": grads,  # which optax's line searches ask for
             "value": value_of(value),
             "value_fn": value_fn,
             "grad_fn": grad_fn,
@@ -109,14 +110,17 @@ def full_gradient(grad_fn: Callable[..., Any], params: Any, batches: Iterable[An
       >>> gradpow.full_gradient(grad_fn, jnp.zeros(1), [jnp.ones(1), 3 * jnp.ones(1)])
       Array([-4.], dtype=float32)
     """
-    total, n = None, 0
+
+    def wide(g: jax.Array) -> jax.Array:
+        return jnp.asarray(g, jnp.promote_types(g.dtype, jnp.float32))
+
+    total, types, n = None, None, 0
     for batch in batches:
         gradient = grad_fn(params, batch)
-        wide = jax.tree.map(
-            lambda g: jnp.asarray(g, jnp.promote_types(g.dtype, "float32")), gradient
-        )
-        total = wide if total is None else optax.tree.add(total, wide)
+        types = jax.tree.map(lambda g: g.dtype, gradient)
+        gradient = jax.tree.map(wide, gradient)
+        total = gradient if total is None else optax.tree.add(total, gradient)
         n += 1
     if total is None:
         raise ValueError("full_gradient needs at least one batch.")
-    return jax.tree.map(lambda g, like: jnp.asarray(g / n, like.dtype), total, gradient)
+    return jax.tree.map(lambda g, dtype: jnp.asarray(g / n, dtype), total, types)

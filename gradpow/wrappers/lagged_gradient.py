@@ -15,7 +15,7 @@ class LaggedGradientState(NamedTuple):
     """State of :func:`lagged_gradient`: gradient, the last one; count, the steps; inner."""
 
     gradient: optax.Updates
-    count: jax.Array
+    count: jax.typing.ArrayLike
     inner: optax.OptState
 
 

@@ -85,11 +85,12 @@ def test_with_aux_the_value_is_the_pair_and_what_is_handed_on_the_loss():
     assert extra["value"] == loss == extra["value_fn"](PARAMS)
 
 
-@pytest.mark.parametrize("tx", [optax.lbfgs(), optax.polyak_sgd(), optax.sgd(0.1)], ids=str)
-def test_optaxs_own_optimizers_take_all_of_it(tx):
+@pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd", "sgd"])
+def test_optaxs_own_optimizers_take_all_of_it(name):
+    made = {"lbfgs": optax.lbfgs(), "polyak_sgd": optax.polyak_sgd(0.1), "sgd": optax.sgd(1e-2)}
+    tx = optax.with_extra_args_support(made[name])
     _, grads, extra = gradpow.inputs(loss_fn)(PARAMS, X)
-    updates, _ = optax.with_extra_args_support(tx).update(grads, tx.init(PARAMS), PARAMS, **extra)
-    assert jax.tree.all(jax.tree.map(lambda u: jnp.isfinite(u).all(), updates))
+    updates, _ = tx.update(grads, tx.init(PARAMS), PARAMS, **extra)
     assert loss_fn(optax.apply_updates(PARAMS, updates), X) < loss_fn(PARAMS, X)
 
 

@@ -54,7 +54,7 @@ def test_the_loops_own_reference_gradient_needs_no_function():
 def test_what_is_missing_or_of_another_structure_is_said_with_the_remedy():
     tx, g = gradpow.at_previous_point(gradient_correction(1.0)), {"w": jnp.ones(2)}
     state = tx.init(g)
-    with pytest.raises(ValueError, match="at_previous_point .*grad_fn=grad_fn.*gradpow.inputs"):
+    with pytest.raises(ValueError, match=r"at_previous_point .*grad_fn=grad_fn.*gradpow\.inputs"):
         tx.update(g, state, g)
     with pytest.raises(ValueError, match="what grad_fn returns and the updates differ"):
         tx.update(g, state, g, grad_fn=lambda theta: {"w": jnp.ones(3)})
@@ -65,7 +65,7 @@ def test_what_is_missing_or_of_another_structure_is_said_with_the_remedy():
 def test_multi_steps_around_it_are_refused_by_name():
     tx = optax.MultiSteps(gradpow.at_previous_point(optax.sgd(0.1)), 2)
     g = jnp.ones(2)
-    with pytest.raises(ValueError, match="cannot stand inside optax.MultiSteps.*microbatch"):
+    with pytest.raises(ValueError, match=r"cannot stand inside optax\.MultiSteps.*microbatch"):
         jax.jit(tx.update)(g, tx.init(g), g, reference_grad=g)
 
 

@@ -1,8 +1,8 @@
 """Variance reduction: this batch's gradient at another point corrects its gradient here.
 
-    SVRG, SAGA, SAG    v = w (g - r) + mu                   r, mu at an anchor, or of a table
-    STORM and its kin  d = g + (1 - a)(d - r)               r at the last point
-    MARS               c = g + s (g - r), then AdamW, Lion  r at the last point, or the last gradient
+    SVRG, SAGA, SAG    v = w (g - r) + mu        r and mu at an anchor, or of a table
+    STORM and its kin  d = g + (1 - a)(d - r)    r at the last point
+    MARS               c = g + s (g - r)         r at the last point, or the last gradient
 
 Members vary where r is taken, how much of the past is kept, and which step is made of it.
 """

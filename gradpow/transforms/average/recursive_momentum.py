@@ -15,7 +15,7 @@ class RecursiveMomentumState(NamedTuple):
     """State of :func:`recursive_momentum`: d, the estimate; count, the steps taken."""
 
     d: optax.Updates
-    count: jax.Array
+    count: jax.typing.ArrayLike
 
     def set_anchor(self, params: Any, full_gradient: Any) -> "RecursiveMomentumState":
         del params

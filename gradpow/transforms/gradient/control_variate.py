@@ -22,13 +22,14 @@ def control_variate(weight: Scalar = 1.0) -> optax.GradientTransformationExtraAr
 
     Returns:
       An :class:`optax.GradientTransformationExtraArgs`; its update needs ``reference_grad`` and
-      ``reference_mean``, which :func:`gradpow.at_anchor` and :func:`gradpow.gradient_table` hand on.
+      ``reference_mean``, from :func:`gradpow.at_anchor` or :func:`gradpow.gradient_table`.
 
     Examples:
       >>> import jax.numpy as jnp
       >>> from gradpow.transforms import control_variate
-      >>> tx, at = control_variate(), {"reference_grad": 1 + jnp.ones(1), "reference_mean": jnp.ones(1)}
-      >>> tx.update(jnp.array([5.0]), tx.init(jnp.zeros(1)), **at)[0]
+      >>> tx, r, mu = control_variate(), jnp.array([2.0]), jnp.array([1.0])
+      >>> state = tx.init(jnp.zeros(1))
+      >>> tx.update(jnp.array([5.0]), state, reference_grad=r, reference_mean=mu)[0]
       Array([4.], dtype=float32)
 
     References:

@@ -12,12 +12,9 @@ CASE = Case(gradpow.sarah, {"learning_rate": 1e-2}, arguments=second_gradient)
 
 def loop(every):
     """Nguyen et al. (2017), Algorithm 1."""
-    theta, steps = THETA, []
+    theta, before, v, steps = THETA, THETA, 0.0, []
     for t, j in enumerate(ORDER):
-        if t % every == 0:
-            v = full(theta)
-        else:
-            v = gradient(theta, j) - gradient(before, j) + v
+        v = full(theta) if t % every == 0 else gradient(theta, j) - gradient(before, j) + v
         before, theta = theta, theta - RATE * v
         steps.append(-RATE * v)
     return np.array(steps)

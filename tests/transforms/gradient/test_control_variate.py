@@ -13,7 +13,8 @@ def test_its_mean_over_batches_is_the_full_gradient_and_at_the_anchor_it_is_exac
     here, there = jnp.array([[1.0, 4.0], [3.0, -8.0]])
     tx = control_variate()
     at = {"reference_mean": there.mean(keepdims=True)}
-    u = [tx.update(g[None], (), reference_grad=r[None], **at)[0] for g, r in zip(here, there)]
+    pairs = zip(here, there, strict=True)
+    u = [tx.update(g[None], (), reference_grad=r[None], **at)[0] for g, r in pairs]
     np.testing.assert_allclose(sum(u) / 2, here.mean(keepdims=True))
     for r in there:
         np.testing.assert_array_equal(

@@ -21,5 +21,5 @@ def test_a_narrow_reference_is_taken_as_it_is_and_a_missing_one_refused():
     tx, g = gradient_correction(1.0), jnp.array([2.0])
     u, _ = tx.update(g, tx.init(g), reference_grad=jnp.array([1.0078125], jnp.bfloat16))
     assert u.dtype == jnp.float32 and u[0] == 2.9921875
-    with pytest.raises(ValueError, match="gradient_correction .*at_previous_point"):
+    with pytest.raises(ValueError, match=r"gradient_correction .*at_previous_point"):
         tx.update(g, tx.init(g))
