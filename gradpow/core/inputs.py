@@ -29,7 +29,8 @@ def inputs(
 
     So one loop runs every method. ``extra`` has
 
-    * ``grad``, the gradient; ``value``, the loss, and ``value_fn``, the loss of this batch as a function of parameters;
+    * ``grad``, the gradient, ``value``, the loss, and ``value_fn``, the loss of this batch as a
+      function of parameters;
     * ``grad_fn``, the gradient of this batch as a function of parameters, the one that made
       ``grads``: same batch, dropout key, clipping, sums over devices;
     * ``curvature_product``, from a tree v to H v, with the Hessian of this batch at ``params``.

@@ -60,12 +60,17 @@ def gradient_table(
       Schmidt et al. (2017), Algorithm 1; Defazio et al. (2014), Section 1.
     """
     inner = require_transformation("gradient_table's inner", inner)
-    if not isinstance(size, int) or size < 1:
+    if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise ValueError(f"size must be an integer >= 1, not {size!r}: the number of batches.")
 
+    def table(zeros: jax.Array) -> jax.Array:  # broadcast, so that it lies on devices as they do
+        return jnp.broadcast_to(zeros, (size, *zeros.shape))
+
     def init(params):
-        y = jax.tree.map(lambda x: jnp.zeros((size, *x.shape), x.dtype), params)
-        return GradientTableState(y, optax.tree.zeros_like(params), inner.init(params))
+        zeros = optax.tree.zeros_like(params)
+        # Without a leaf for optax.tree.map_params, which must not take a table for a parameter.
+        y = jax.tree.map(table, zeros) if jax.tree.leaves(params) else ()
+        return GradientTableState(y, zeros, inner.init(params))
 
     def update(updates, state, params=None, *, index=None, **extra_args):
         if index is None:
@@ -73,6 +78,8 @@ def gradient_table(
                 "gradient_table needs to know which of its batches this is: call "
                 f"update(..., index=i) with i from 0 to {size - 1}."
             )
+        if not jax.tree.leaves(updates):
+            return updates, state
         r = jax.tree.map(lambda y: y[index], state.y)
         given = extra_args | {"reference_grad": r, "reference_mean": state.mean}
         new_updates, new_inner = inner.update(updates, state.inner, params, **given)

@@ -29,6 +29,7 @@ class Case:
     sharded: how far a sharded step may be from the unsharded one, if by more than last bits.
     at_init: numbers that act when a state is made, and not when they are changed in it.
     by_rows: whether it sums rows or columns, and so exchanges a number of each.
+    second: whether it takes a second gradient: optax.MultiSteps is refused, and a point is kept.
     arguments: from updates and parameters to what else its update needs.
     """
 
@@ -40,6 +41,7 @@ class Case:
     sharded: float | None = None
     at_init: tuple[str, ...] = ()
     by_rows: bool = False
+    second: bool = False
     arguments: Callable[[Any, Any], dict[str, Any]] | None = None
 
     def make(self, **changes: Any) -> optax.GradientTransformation:
@@ -109,12 +111,13 @@ class Case:
 
 def second_gradient(updates: Any, params: Any) -> dict[str, Any]:
     """The gradient of a parabola that has this one here: no slope is the same at another point."""
+    here = updates if params is None else params
 
     def grad_fn(theta: Any) -> Any:
         def moved(g: Any, x: Any, y: Any) -> Any:
             return (g + 0.5 * (y - x)).astype(g.dtype)
 
-        return jax.tree.map(moved, updates, params, theta)
+        return jax.tree.map(moved, updates, here, theta)
 
     return {"grad_fn": grad_fn}
 
@@ -126,6 +129,12 @@ def reference_gradients(updates: Any, params: Any) -> dict[str, Any]:
         "reference_grad": jax.tree.map(lambda g: g / 2, updates),
         "reference_mean": jax.tree.map(lambda g: g / 4, updates),
     }
+
+
+def at_index(updates: Any, params: Any) -> dict[str, Any]:
+    """Which of its batches a table is at."""
+    del updates, params
+    return {"index": 1}
 
 
 def words(allowed: Range) -> str:

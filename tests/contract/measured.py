@@ -41,6 +41,7 @@ def arguments(params: Any) -> dict[str, Any]:
         "value": value_fn(params),
         "value_fn": value_fn,
         "grad_fn": jax.grad(value_fn),
+        "index": 0,
     }
 
 

@@ -87,7 +87,7 @@ def test_with_aux_the_value_is_the_pair_and_what_is_handed_on_the_loss():
 
 @pytest.mark.parametrize("name", ["lbfgs", "polyak_sgd", "sgd"])
 def test_optaxs_own_optimizers_take_all_of_it(name):
-    made = {"lbfgs": optax.lbfgs(), "polyak_sgd": optax.polyak_sgd(0.1), "sgd": optax.sgd(1e-2)}
+    made = {"lbfgs": optax.lbfgs(), "polyak_sgd": optax.polyak_sgd(1e-2), "sgd": optax.sgd(1e-2)}
     tx = optax.with_extra_args_support(made[name])
     _, grads, extra = gradpow.inputs(loss_fn)(PARAMS, X)
     updates, _ = tx.update(grads, tx.init(PARAMS), PARAMS, **extra)

@@ -13,6 +13,7 @@ from tests.contract.case import Case, second_gradient
 CASE = Case(
     gradpow.at_anchor,
     other={"inner": gradpow.chain(control_variate(), optax.sgd(1e-2, momentum=0.9))},
+    second=True,
     arguments=second_gradient,
 )
 

@@ -13,6 +13,7 @@ from tests.contract.case import Case, second_gradient
 CASE = Case(
     gradpow.at_previous_point,
     other={"inner": gradpow.chain(gradient_correction(0.3), optax.sgd(1e-2, momentum=0.9))},
+    second=True,
     arguments=second_gradient,
     largest=4e4,
 )

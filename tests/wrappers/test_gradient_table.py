@@ -8,17 +8,10 @@ import pytest
 
 import gradpow
 from gradpow.transforms import control_variate
-from tests.contract.case import Case
+from tests.contract.case import Case, at_index
 from tests.contract.exact import assert_same_steps
 
 N = 3
-
-
-def at_index(updates, params):
-    del updates, params
-    return {"index": 1}
-
-
 CASE = Case(
     gradpow.gradient_table,
     other={"size": N, "inner": gradpow.chain(control_variate(), optax.sgd(1e-2, momentum=0.9))},

@@ -7,14 +7,15 @@ import optax
 import pytest
 
 import gradpow
-from tests.contract.case import Case, second_gradient
+from tests.contract.case import Case, reference_gradients
 from tests.contract.exact import assert_same_steps, make_problem
 
 CASE = Case(
     gradpow.mars,
     {"b1": 0.9, "gamma": 0.03, "max_norm": 1.5},
     other={"base": optax.sgd(1e-2, momentum=0.9)},
-    arguments=second_gradient,
+    second=True,
+    arguments=reference_gradients,
     largest=4e4,
 )
 

@@ -8,5 +8,8 @@ Members vary where r is taken, how much of the past is kept, and which step is m
 """
 
 from .root_sgd import *
+from .sag import *
+from .saga import *
 from .sarah import *
+from .storm import *
 from .svrg import *

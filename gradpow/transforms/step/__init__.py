@@ -6,3 +6,4 @@ from .linear_coupling import *
 from .lp_mirror_step import *
 from .norm_control import *
 from .proximal_decay import *
+from .storm_step import *

@@ -10,7 +10,7 @@ from gradpow.transforms import recursive_momentum
 from tests.contract.case import Case, reference_gradients
 from tests.contract.exact import assert_same_steps, make_problem
 
-CASE = Case(recursive_momentum, {"a": 0.3}, arguments=reference_gradients)
+CASE = Case(recursive_momentum, {"a": 0.3}, arguments=reference_gradients, largest=2e4)
 
 
 def loop(gradients, references, a):
