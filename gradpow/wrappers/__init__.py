@@ -1,5 +1,7 @@
 """Around any optimizer: W(base) is an optimizer again."""
 
+from .asam import *
+from .ascend import *
 from .at_anchor import *
 from .at_previous_point import *
 from .blockwise_learning_rate import *
@@ -7,7 +9,9 @@ from .cautious import *
 from .gradient_table import *
 from .gradpower import *
 from .lagged_gradient import *
+from .looksam import *
 from .low_precision_state import *
 from .mars import *
 from .on_matrices import *
 from .projected import *
+from .sam import *

@@ -69,7 +69,7 @@ def gradient_table(
     def init(params):
         zeros = optax.tree.zeros_like(params)
         # Without a leaf for optax.tree.map_params, which must not take a table for a parameter.
-        y = jax.tree.map(table, zeros) if jax.tree.leaves(params) else ()
+        y = jax.tree.map(table, zeros) if jax.tree.leaves(params) else jnp.zeros([])
         return GradientTableState(y, zeros, inner.init(params))
 
     def update(updates, state, params=None, *, index=None, **extra_args):

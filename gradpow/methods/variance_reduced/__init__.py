@@ -7,6 +7,8 @@
 Members vary where r is taken, how much of the past is kept, and which step is made of it.
 """
 
+from .mars_adamw import *
+from .mars_lion import *
 from .root_sgd import *
 from .sag import *
 from .saga import *

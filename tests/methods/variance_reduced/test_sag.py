@@ -8,7 +8,7 @@ from tests.contract.case import Case, at_index
 from tests.contract.exact import assert_same_steps
 from tests.methods.variance_reduced.finite_sum import ORDER, RATE, THETA, N, gradient, run
 
-CASE = Case(gradpow.sag, {"learning_rate": 1e-2}, other={"size": N}, arguments=at_index)
+CASE = Case(gradpow.sag, {"learning_rate": 1e-2}, other={"size": 3}, arguments=at_index)
 
 
 def loop():
