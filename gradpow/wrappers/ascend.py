@@ -46,7 +46,8 @@ def ascend(
 
     Norms and products are over the whole tree. The second gradient is paid every k-th step alone.
     Where it may stand, and what ``grad_fn`` must be, is as for :func:`gradpow.at_previous_point`.
-    With k = 1 nothing is kept, else g_v, of a gradient's size.
+    With k = 1 nothing is kept, else g_v, of a gradient's size. In float32 norms above 1e19 are
+    infinite.
 
     Args:
       perturb: from gradient and parameters to epsilon.

@@ -110,12 +110,15 @@ class Case:
 
 
 def second_gradient(updates: Any, params: Any) -> dict[str, Any]:
-    """The gradient of a parabola that has this one here: no slope is the same at another point."""
+    """The gradient of a parabola that has this one here, and is not as steep in all directions.
+
+    Or a gradient uphill would be parallel to it, and LookSAM's difference of both be rounding.
+    """
     here = updates if params is None else params
 
     def grad_fn(theta: Any) -> Any:
         def moved(g: Any, x: Any, y: Any) -> Any:
-            return (g + 0.5 * (y - x)).astype(g.dtype)
+            return (g + (0.5 + 0.25 * jnp.cos(3 * x)) * (y - x)).astype(g.dtype)
 
         return jax.tree.map(moved, updates, here, theta)
 

@@ -15,6 +15,7 @@ CASE = Case(
     other={"base": optax.sgd(1e-2, momentum=0.9), "every": 2},
     second=True,
     arguments=second_gradient,
+    largest=2e4,
 )
 
 

@@ -14,7 +14,7 @@ from tests.contract.exact import assert_same_steps, make_problem
 def elsewhere(updates, params):
     """A second gradient that differs where parameters stand still, too."""
     grad_fn = second_gradient(updates, params)["grad_fn"]
-    return {"grad_fn": lambda theta: jax.tree.map(lambda r: r / 2, grad_fn(theta))}
+    return {"grad_fn": lambda theta: jax.tree.map(lambda r: r / 2 + 0.5, grad_fn(theta))}
 
 
 CASE = Case(

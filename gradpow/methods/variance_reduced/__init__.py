@@ -13,5 +13,6 @@ from .root_sgd import *
 from .sag import *
 from .saga import *
 from .sarah import *
+from .sgld import *
 from .storm import *
 from .svrg import *

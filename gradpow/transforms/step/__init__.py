@@ -2,6 +2,7 @@
 
 from .decay_stepped_weights import *
 from .decay_weights import *
+from .langevin import *
 from .linear_coupling import *
 from .lp_mirror_step import *
 from .norm_control import *

@@ -21,17 +21,18 @@ __all__ = ["StormStepState", "storm_step"]
 
 
 class StormStepState(NamedTuple):
-    """State of :func:`storm_step`: d, the estimate; total, of squared norms; count, the steps."""
+    """State of :func:`storm_step`: d, the estimate; total, of squared norms; a; count."""
 
     d: optax.Updates
     total: jax.Array
+    a: jax.Array
     count: jax.typing.ArrayLike
 
     def set_anchor(self, params: Any, full_gradient: Any) -> "StormStepState":
         del params
         # Not the first step any more, whose estimate would be the gradient alone.
         count = jnp.maximum(self.count, 1)
-        return StormStepState(copied(full_gradient, self.d), self.total, count)
+        return self._replace(d=copied(full_gradient, self.d), count=count)
 
 
 def storm_step(
@@ -73,26 +74,23 @@ def storm_step(
     check("finite and >= 0", c=c)
 
     def init(params):
-        total = jnp.zeros([], scalar_dtype(params))
-        return StormStepState(optax.tree.zeros_like(params), total, jnp.zeros([], jnp.int32))
+        zeros = (jnp.zeros([], dtype) for dtype in (*2 * (scalar_dtype(params),), jnp.int32))
+        return StormStepState(optax.tree.zeros_like(params), *zeros)
 
     def update(updates, state, params=None, *, reference_grad=None, **extra_args):
         del params, extra_args
         r = require_reference("storm_step", reference_grad, updates)
 
-        def eta(total: jax.Array, count: Any) -> jax.Array:
-            return value_at(k, count) / jnp.cbrt(w + total)
-
-        a = jnp.minimum(c * jnp.square(eta(state.total, jnp.maximum(state.count - 1, 0))), 1)
-        kept = jnp.where(state.count > 0, 1 - a, 0)
+        kept = jnp.where(state.count > 0, 1 - state.a, 0)
         total = (state.total + sum_of_squares(updates)).astype(state.total.dtype)
-        step = eta(total, state.count)
+        eta = value_at(k, state.count) / jnp.cbrt(w + total)
+        a = jnp.minimum(c * jnp.square(eta), 1).astype(state.a.dtype)
 
         def recur(u, d, r):
             return (u + kept.astype(u.dtype) * (d - r)).astype(d.dtype)
 
         d = jax.tree.map(recur, updates, state.d, r)
-        steps = jax.tree.map(lambda u, d: step.astype(u.dtype) * d, updates, d)
-        return steps, StormStepState(d, total, optax.safe_increment(state.count))
+        steps = jax.tree.map(lambda u, d: jnp.asarray(eta, u.dtype) * d, updates, d)
+        return steps, StormStepState(d, total, a, optax.safe_increment(state.count))
 
     return optax.GradientTransformationExtraArgs(init, update)
