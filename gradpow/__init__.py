@@ -10,7 +10,10 @@ from .catalog import *
 from .core import chain as chain
 from .core import describe_split as describe_split
 from .core import eval_params as eval_params
+from .core import full_gradient as full_gradient
 from .core import hidden_matrices as hidden_matrices
+from .core import inputs as inputs
+from .core import set_anchor as set_anchor
 from .methods.adagrad import *
 from .methods.adam import *
 from .methods.agreement import *
@@ -22,6 +25,7 @@ from .methods.oracle import *
 from .methods.orthogonal import *
 from .methods.powered import *
 from .methods.sign import *
+from .methods.variance_reduced import *
 from .schedules import matched_weight_decay as matched_weight_decay
 from .wrappers import *
 

@@ -3,6 +3,7 @@
 No paper's name stands inside. Nothing here imports from the rest of gradpow.
 """
 
+from .anchors import *
 from .axes import *
 from .bases import *
 from .chain import *
@@ -11,6 +12,7 @@ from .evaluation import *
 from .exchange import *
 from .extra_arguments import *
 from .float32 import *
+from .inputs import *
 from .layers import *
 from .layouts import *
 from .matrices import *

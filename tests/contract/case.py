@@ -29,6 +29,8 @@ class Case:
     sharded: how far a sharded step may be from the unsharded one, if by more than last bits.
     at_init: numbers that act when a state is made, and not when they are changed in it.
     by_rows: whether it sums rows or columns, and so exchanges a number of each.
+    second: whether it takes a second gradient: optax.MultiSteps is refused, and a point is kept.
+    arguments: from updates and parameters to what else its update needs.
     """
 
     factory: Callable[..., optax.GradientTransformation]
@@ -39,9 +41,11 @@ class Case:
     sharded: float | None = None
     at_init: tuple[str, ...] = ()
     by_rows: bool = False
+    second: bool = False
+    arguments: Callable[[Any, Any], dict[str, Any]] | None = None
 
     def make(self, **changes: Any) -> optax.GradientTransformation:
-        return self.factory(**{**self.numbers, **self.other, **changes})
+        return self._handed(self.factory(**{**self.numbers, **self.other, **changes}))
 
     def in_chain(self, **changes: Any) -> optax.GradientTransformationExtraArgs:
         """Inside a gradpow chain, where links get their `grad`."""
@@ -92,13 +96,56 @@ class Case:
     def injected(self, **changes: Any) -> optax.GradientTransformationExtraArgs:
         """With all its numbers in the state of optax.inject_hyperparams."""
         factory = optax.inject_hyperparams(self.factory, self.static, hyperparam_dtype=jnp.float32)
-        return factory(**{**self.numbers, **self.other, **changes})
+        return self._handed(factory(**{**self.numbers, **self.other, **changes}))
+
+    def _handed(self, tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+        """With its arguments, which the contract's loops do not know."""
+        tx, arguments = optax.with_extra_args_support(tx), self.arguments
+        if arguments is None:
+            return tx
+
+        def update(updates, state, params=None, **extra_args):
+            given = extra_args | arguments(updates, params)
+            return tx.update(updates, state, params, **given)
+
+        return optax.GradientTransformationExtraArgs(tx.init, update)
 
     def _annotation(self, name: str) -> str:
         annotation = typing.get_type_hints(self.factory).get(name)
         if annotation is None:
             raise TypeError(f"{self.factory} does not say by an annotation what {name} may be")
         return str(annotation)
+
+
+def second_gradient(updates: Any, params: Any) -> dict[str, Any]:
+    """The gradient of a parabola that has this one here, and is not as steep in all directions.
+
+    Or a gradient uphill would be parallel to it, and LookSAM's difference of both be rounding.
+    """
+    here = updates if params is None else params
+
+    def grad_fn(theta: Any) -> Any:
+        def moved(g: Any, x: Any, y: Any) -> Any:
+            return (g + (0.5 + 0.25 * jnp.cos(3 * x)) * (y - x)).astype(g.dtype)
+
+        return jax.tree.map(moved, updates, here, theta)
+
+    return {"grad_fn": grad_fn}
+
+
+def reference_gradients(updates: Any, params: Any) -> dict[str, Any]:
+    """What providers hand to links."""
+    del params
+    return {
+        "reference_grad": jax.tree.map(lambda g: g / 2, updates),
+        "reference_mean": jax.tree.map(lambda g: g / 4, updates),
+    }
+
+
+def at_index(updates: Any, params: Any) -> dict[str, Any]:
+    """Which of its batches a table is at."""
+    del updates, params
+    return {"index": 1}
 
 
 def words(allowed: Range) -> str:

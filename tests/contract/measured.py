@@ -42,6 +42,7 @@ def arguments(params: Any) -> dict[str, Any]:
         "value_fn": value_fn,
         "grad_fn": jax.grad(value_fn),
         "max_logits": {},  # of attention, which these have none of
+        "index": 0,
     }
 
 

@@ -9,5 +9,6 @@ from .mixture import *
 from .nesterov_ema import *
 from .nesterov_pmoment import *
 from .pooled import *
+from .recursive_momentum import *
 from .running_max import *
 from .running_mean import *
