@@ -123,5 +123,7 @@ def _across(g: Any, g_s: Any) -> Any:
     """g_s without its part along g, by unit vectors, whose squares neither vanish nor overflow."""
     length = norm(g)
     unit = jax.tree.map(lambda g: guarded_divide(g, length.astype(g.dtype)), g)
-    along = jnp.asarray(optax.tree.vdot(unit, g_s))
+    # jnp.vdot refuses axes that are sharded explicitly.
+    products = jax.tree.map(lambda u, s: jnp.sum(u * s), unit, g_s)
+    along = sum(jax.tree.leaves(products), start=jnp.zeros([]))
     return jax.tree.map(lambda s, u: s - along.astype(s.dtype) * u, g_s, unit)
