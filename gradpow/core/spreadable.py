@@ -3,13 +3,15 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import optax
 
 from gradpow.core.axes import last_two_axes
 
 __all__ = ["SpreadMatrices", "spreadable"]
+
+Factory = TypeVar("Factory", bound=Callable[..., optax.GradientTransformation])
 
 
 class SpreadMatrices:
@@ -32,7 +34,7 @@ class SpreadMatrices:
         return self.matrices(path, leaf)
 
 
-def spreadable(keeps_factors: bool = False) -> Callable[[Any], Any]:
+def spreadable(keeps_factors: bool = False) -> Callable[[Factory], Factory]:
     """Makes of a factory of links one that puts around them what its ``matrices`` say.
 
     Args:
@@ -49,11 +51,11 @@ def spreadable(keeps_factors: bool = False) -> Callable[[Any], Any]:
       4.0
     """
 
-    def decorate(factory):
+    def decorate(factory: Factory) -> Factory:
         signature = inspect.signature(factory)
 
         @functools.wraps(factory)
-        def make(*args, **kwargs):
+        def make(*args: Any, **kwargs: Any) -> optax.GradientTransformation:
             given = signature.bind(*args, **kwargs)
             matrices = given.arguments.get("matrices")
             if not isinstance(matrices, SpreadMatrices):
@@ -61,6 +63,6 @@ def spreadable(keeps_factors: bool = False) -> Callable[[Any], Any]:
             given.arguments["matrices"] = last_two_axes
             return matrices.around(factory(*given.args, **given.kwargs), keeps_factors)
 
-        return make
+        return make  # pyright: ignore[reportReturnType]
 
     return decorate

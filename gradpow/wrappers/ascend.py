@@ -10,6 +10,7 @@ import optax
 from gradpow.core import (
     Scalar,
     check,
+    check_count,
     copied,
     guarded_divide,
     norm,
@@ -71,8 +72,7 @@ def ascend(
     """
     inner = require_transformation("ascend's inner", inner)
     check("finite and >= 0", reuse=reuse)
-    if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-        raise ValueError(f"every must be an integer >= 1, not {every!r}: a number of steps.")
+    check_count(every=every)
 
     def init(params):
         g_v = optax.tree.zeros_like(params) if every > 1 else ()
@@ -92,15 +92,12 @@ def ascend(
             g_s = uphill()
             return g_s, copied(_across(updates, g_s), state.g_v)
 
-        def reused():
-            scale = reuse * guarded_divide(norm(updates), norm(state.g_v))
-            g_s = jax.tree.map(lambda g, v: g + (scale * v).astype(g.dtype), updates, state.g_v)
-            return g_s, state.g_v
-
         if every == 1:
             g_s, g_v = uphill(), ()
         else:
-            g_s, g_v = jax.lax.cond(state.count % every == 0, fresh, reused)
+            g_s, g_v = jax.lax.cond(
+                state.count % every == 0, fresh, lambda: _reused(updates, state.g_v, reuse)
+            )
         extra_args |= {"grad_fn": grad_fn} | ({"grad": g_s} if "grad" in extra_args else {})
         new_updates, new_inner = inner.update(g_s, state.inner, params, **extra_args)
         return new_updates, AscendState(g_v, (state.count + 1) % every, new_inner)
@@ -117,6 +114,11 @@ def along_gradient(rho: Scalar) -> Callable[[Any, Any], Any]:
         return jax.tree.map(lambda g: rho * guarded_divide(g, length.astype(g.dtype)), g)
 
     return perturb
+
+
+def _reused(g: Any, g_v: Any, reuse: Scalar) -> tuple[Any, Any]:
+    scale = reuse * guarded_divide(norm(g), norm(g_v))
+    return jax.tree.map(lambda g, v: g + (scale * v).astype(g.dtype), g, g_v), g_v
 
 
 def _across(g: Any, g_s: Any) -> Any:

@@ -53,7 +53,7 @@ def test_the_second_gradient_is_under_a_condition():
 
 def test_what_counts_no_steps_and_what_is_missing_is_refused():
     for every in (0, 1.5, True):
-        with pytest.raises(ValueError, match="every must be an integer >= 1"):
+        with pytest.raises(ValueError, match="every must be a whole number >= 1"):
             gradpow.looksam(optax.sgd(0.1), every=every)
     tx, theta = gradpow.sam(optax.sgd(0.1)), jnp.ones(2)
     with pytest.raises(ValueError, match=r"ascend .*grad_fn=grad_fn.*gradpow\.inputs"):
