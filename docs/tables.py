@@ -14,7 +14,8 @@ import optax
 from jax.tree_util import DictKey, GetAttrKey, KeyPath
 
 import gradpow
-from gradpow import cards, metrics, presets
+from gradpow import cards, metrics, presets, transforms
+from gradpow.core import Basis
 
 README = Path(__file__).parent.parent / "README.md"
 # The fields of optax's states, which optax does not describe.
@@ -32,6 +33,10 @@ OPTAX = {
     "sum_of_squares": "sum of the squares of what enters it",
     "trace": "accumulator of the momentum",
 }
+
+
+# What is required and no number: any that is taken.
+REQUIRED = {"basis": transforms.oja_basis(2), "key": 0, "norm": "rms", "rank": 3, "size": 3}
 
 
 def settings(sources: bool = True) -> str:
@@ -70,15 +75,20 @@ def with_states() -> dict[str, optax.GradientTransformation]:
     """Every link, wrapper and method with all the state that it may keep."""
     links = {card.name: card.factory for card in cards.links()}
     methods = {entry.name: entry.factory for entry in gradpow.atlas()}
-    made = {name: _whole(factory) for name, factory in (links | methods).items()}
+    made = {name: _in_use(_whole(factory)) for name, factory in (links | methods).items()}
     watched = {"largest": metrics.largest_update, "spike": metrics.spike_detector()}
     return {**made, "monitored": metrics.monitored(optax.identity(), watched)}
+
+
+def _in_use(made: Any) -> optax.GradientTransformation:
+    """A basis keeps what :func:`gradpow.transforms.in_basis` keeps of it."""
+    return transforms.in_basis(optax.trace(0.9), made) if isinstance(made, Basis) else made
 
 
 def _whole(factory: Callable[..., optax.GradientTransformation]) -> optax.GradientTransformation:
     """Made by its signature: with what it requires, and a number wherever None leaves out a state.
 
-    Numbers are 0.1 where that is in the range, else 3; wrapped is a momentum.
+    Numbers are 0.1 where that is in the range, else 3; wrapped is a momentum; others are REQUIRED.
     """
     terms, given, numbers = [], {}, []
     for name, parameter in inspect.signature(factory).parameters.items():
@@ -87,6 +97,8 @@ def _whole(factory: Callable[..., optax.GradientTransformation]) -> optax.Gradie
             terms = [(1.0, optax.trace(0.9))]
         elif "GradientTransformation" in said and required:
             given[name] = optax.trace(0.9)
+        elif required and name in REQUIRED:
+            given[name] = REQUIRED[name]
         elif required:
             numbers.append(name)
         elif parameter.default is None and "float" in said:

@@ -13,6 +13,8 @@ from .core import eval_params as eval_params
 from .core import full_gradient as full_gradient
 from .core import hidden_matrices as hidden_matrices
 from .core import inputs as inputs
+from .core import owned_shardings as owned_shardings
+from .core import respread as respread
 from .core import set_anchor as set_anchor
 from .methods.adagrad import *
 from .methods.adam import *

@@ -16,7 +16,7 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from gradpow import SpreadState
+from gradpow.core import SpreadState
 
 from .errors import UserError
 from .names import name_of

@@ -5,16 +5,17 @@ No paper's name stands inside. Nothing here imports from the rest of gradpow.
 
 from .anchors import *
 from .axes import *
+from .axes_by_name import *
 from .bases import *
 from .chain import *
 from .counting import *
+from .decompositions import *
 from .evaluation import *
 from .exchange import *
 from .extra_arguments import *
 from .float32 import *
 from .inputs import *
 from .layers import *
-from .layouts import *
 from .matrices import *
 from .misuse import *
 from .names import *
@@ -22,7 +23,6 @@ from .noise import *
 from .norm_balls import *
 from .normalized import *
 from .numbers import *
-from .orthonormal import *
 from .owners import *
 from .placements import *
 from .powers import *

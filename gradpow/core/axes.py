@@ -8,7 +8,7 @@ import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
-from gradpow.core.layouts import matrix_axes
+from gradpow.core.axes_by_name import matrix_axes
 from gradpow.core.names import parameter_kind, parameter_part
 from gradpow.core.trees import is_function, map_with_names
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gradpow.core.owners import Dim, Group, Ownership, Part
+from gradpow.core.owners import Dim, Group, LayoutPart, Ownership
 from gradpow.core.stacks import from_stack, to_stack
 
 __all__ = ["map_owned", "slots_here"]
@@ -88,7 +88,7 @@ def _joined(*parts: jax.Array) -> jax.Array:
     return parts[0] if len(parts) == 1 else jnp.concatenate(parts)  # one alone is not copied
 
 
-def _mapped(f: Any, own: Ownership, part: Part, dtype: Any) -> Any:
+def _mapped(f: Any, own: Ownership, part: LayoutPart, dtype: Any) -> Any:
     """f from the pieces of a matrix to those of its result."""
 
     def turn(x, crossed):
@@ -138,7 +138,7 @@ def _in_turn(f: Any, x: jax.Array, state: Any, numbers: jax.Array, crossed: Any)
     return x.reshape(pieces, owned, *piece), state
 
 
-def _to_owners(own: Ownership, part: Part, leaves: Sequence[Any], wire: Any) -> jax.Array:
+def _to_owners(own: Ownership, part: LayoutPart, leaves: Sequence[Any], wire: Any) -> jax.Array:
     """From a device's pieces of the tree's leaves to all pieces of the matrices that it owns.
 
     Returns:
@@ -164,7 +164,7 @@ def _to_owners(own: Ownership, part: Part, leaves: Sequence[Any], wire: Any) -> 
 
 
 def _from_owners(
-    own: Ownership, part: Part, x: jax.Array, like: Sequence[Any]
+    own: Ownership, part: LayoutPart, x: jax.Array, like: Sequence[Any]
 ) -> dict[int, jax.Array]:
     """The inverse: a device's pieces of the part's leaves, by their places."""
     x = lax.all_to_all(x, part.exchanged, 0, 0) if part.exchanged else x
@@ -181,25 +181,25 @@ def _from_owners(
     return found
 
 
-def _assemble(own: Ownership, part: Part, x: jax.Array) -> jax.Array:
+def _assemble(own: Ownership, part: LayoutPart, x: jax.Array) -> jax.Array:
     """A matrix from its pieces (pieces, rows, columns)."""
     shape, order, _ = _axes(own, part)
     m, n = (math.prod(d.size for d in dims) for dims in _dims(part))
     return x.reshape(shape).transpose(order).reshape(m, n)
 
 
-def _cut(own: Ownership, part: Part, x: jax.Array) -> jax.Array:
+def _cut(own: Ownership, part: LayoutPart, x: jax.Array) -> jax.Array:
     """The inverse of assembling."""
     shape, order, piece = _axes(own, part)
     x = x.reshape([shape[axis] for axis in order])
     return x.transpose([order.index(axis) for axis in range(len(order))]).reshape(piece)
 
 
-def _dims(part: Part) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
+def _dims(part: LayoutPart) -> tuple[tuple[Dim, ...], tuple[Dim, ...]]:
     return part.leaves[0].rows, part.leaves[0].columns  # those of all of its leaves
 
 
-def _axes(own: Ownership, part: Part) -> tuple[list[int], list[int], tuple[int, int, int]]:
+def _axes(own: Ownership, part: LayoutPart) -> tuple[list[int], list[int], tuple[int, int, int]]:
     """The axes of all pieces of a matrix, their order in the matrix, and the pieces' shape."""
     rows, columns = ([d.size // own.devices(d.axes) for d in dims] for dims in _dims(part))
     order = []

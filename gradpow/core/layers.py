@@ -9,7 +9,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core.axes import last_two_axes
-from gradpow.core.layouts import matrix_axes
+from gradpow.core.axes_by_name import matrix_axes
 from gradpow.core.names import nearest, parameter_kind, parameter_part
 from gradpow.core.norm_balls import Ball, unit_dual, window
 from gradpow.core.numbers import Scalar

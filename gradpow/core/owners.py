@@ -14,7 +14,7 @@ from optax.contrib import MuonDimensionNumbers
 
 from gradpow.core.stacks import stack_axes
 
-__all__ = ["Group", "Leaf", "Ownership", "Part", "ownership"]
+__all__ = ["Group", "LayoutPart", "Leaf", "Ownership", "ownership"]
 
 Axes = tuple[str, ...]
 
@@ -51,7 +51,7 @@ class Leaf(NamedTuple):
         return math.prod(dim.size for dim in self.batch)
 
 
-class Part(NamedTuple):
+class LayoutPart(NamedTuple):
     """Matrices of one shape that are shared out alike.
 
     exchanged: the mesh's axes that share out a matrix; replicas: those that repeat it.
@@ -76,7 +76,7 @@ class Group(NamedTuple):
 
     shape: tuple[int, int]
     first: int
-    parts: tuple[Part, ...]
+    parts: tuple[LayoutPart, ...]
     index: np.ndarray
     crossed: np.ndarray
 
@@ -180,15 +180,17 @@ def _group(own: Ownership, shape: tuple[int, int], leaves: list[Leaf]) -> Group:
     return Group(shape, 0, parts, index, crossed == 1)
 
 
-def _part(own: Ownership, batch: Axes, leaves: tuple[Leaf, ...]) -> Part:
+def _part(own: Ownership, batch: Axes, leaves: tuple[Leaf, ...]) -> LayoutPart:
     sharing = {axis for dim in leaves[0].rows + leaves[0].columns for axis in dim.axes}
     exchanged = tuple(axis for axis in own.owners if axis in sharing)
     replicas = tuple(axis for axis in own.owners if axis not in sharing and axis not in batch)
     held = sum(leaf.count for leaf in leaves) // own.devices(batch)
-    return Part(leaves, exchanged, replicas, held, -(-held // own.devices(exchanged + replicas)))
+    return LayoutPart(
+        leaves, exchanged, replicas, held, -(-held // own.devices(exchanged + replicas))
+    )
 
 
-def _slots(own: Ownership, part: Part, device: Mapping[str, int]) -> np.ndarray:
+def _slots(own: Ownership, part: LayoutPart, device: Mapping[str, int]) -> np.ndarray:
     """Numbers of the matrices that a device owns, and whether they are crossed."""
 
     def rank(axes: Axes) -> int:

@@ -8,8 +8,9 @@ import optax
 
 from gradpow.core import check, nearest
 
-from ._optimizers import OPTIMIZERS, decay_mask, make_schedule
+from ._optimizers import OPTIMIZERS, decay_mask
 from ._recipe import Recipe, Setting
+from ._schedules import make_schedule
 from ._settings import SETTINGS
 
 _SCHEDULES = {

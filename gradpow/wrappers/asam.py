@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gradpow.core import Scalar, check, guarded_divide, norm
+from gradpow.core import Scalar, check, guarded_divide, norm, require_transformation
 from gradpow.wrappers.ascend import ascend
 
 __all__ = ["asam"]
@@ -60,4 +60,5 @@ def asam(
 
         return jax.tree.map(step, t, scaled)
 
+    base = require_transformation("asam's base", base)
     return ascend(perturb, base)

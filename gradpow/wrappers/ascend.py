@@ -100,7 +100,7 @@ def ascend(
             )
         extra_args |= {"grad_fn": grad_fn} | ({"grad": g_s} if "grad" in extra_args else {})
         new_updates, new_inner = inner.update(g_s, state.inner, params, **extra_args)
-        return new_updates, AscendState(g_v, (state.count + 1) % every, new_inner)
+        return new_updates, AscendState(g_v, optax.safe_increment(state.count), new_inner)
 
     return optax.GradientTransformationExtraArgs(init, update)
 

@@ -72,7 +72,11 @@ def blocked(
         )  # fmt: skip
 
     def init(params):
-        return inner.init(cut(params))
+        if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(params)):
+            params = jax.eval_shape(cut, params)  # which the inner may take, or refuse
+        else:
+            params = cut(params)
+        return inner.init(params)
 
     def update(updates, state, params=None, **extra_args):
         if "grad" in extra_args:

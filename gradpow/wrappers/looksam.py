@@ -2,7 +2,7 @@
 
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, require_transformation
 from gradpow.wrappers.ascend import along_gradient, ascend
 
 __all__ = ["looksam"]
@@ -43,4 +43,5 @@ def looksam(
     """
     check("finite and >= 0", rho=rho, alpha=alpha)
 
+    base = require_transformation("looksam's base", base)
     return ascend(along_gradient(rho), base, every, alpha)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import optax
 
-from gradpow.core import Scalar, chain, check
+from gradpow.core import Scalar, chain, check, require_transformation
 from gradpow.transforms import clip_by_tensor_norm, gradient_correction
 from gradpow.wrappers.at_previous_point import at_previous_point
 
@@ -53,5 +53,6 @@ def mars(
     """
     check("in [0, 1)", b1=b1)
     check("finite and >= 0", gamma=gamma)
+    base = require_transformation("mars's base", base)
     correction = gradient_correction(gamma * b1 / (1 - b1))
     return provider(chain(correction, clip_by_tensor_norm(max_norm), base))

@@ -2,7 +2,7 @@
 
 import optax
 
-from gradpow.core import Scalar, check
+from gradpow.core import Scalar, check, require_transformation
 from gradpow.wrappers.ascend import along_gradient, ascend
 
 __all__ = ["sam"]
@@ -40,4 +40,5 @@ def sam(
     """
     check("finite and >= 0", rho=rho)
 
+    base = require_transformation("sam's base", base)
     return ascend(along_gradient(rho), base)

@@ -22,15 +22,13 @@ from gradpow.core import (
     last_two_axes,
     layouts,
     map_owned,
-    owned_shardings,
     ownership,
     replicated_layout,
     require_transformation,
-    respread,
     slots_here,
 )
 
-__all__ = ["SpreadState", "owned_shardings", "respread", "spread", "spread_matrices"]
+__all__ = ["spread", "spread_matrices"]
 
 
 def spread(

@@ -56,9 +56,9 @@ def muon(
       >>> params = {"mlp": {"kernel": jnp.eye(2), "bias": jnp.ones(2)}}
       >>> tx = gradpow.muon(0.1)
       >>> updates, _ = tx.update(params, tx.init(params), params)
-      >>> print(updates["mlp"]["kernel"].round(2), updates["mlp"]["bias"].round(2))
+      >>> print(updates["mlp"]["kernel"].round(2), f"{updates['mlp']['bias'][0]:.2f}")
       [[-0.11 -0.  ]
-       [-0.   -0.11]] [-0.1 -0.1]
+       [-0.   -0.11]] -0.10
 
     References:
       Jordan et al. (2024), ``muon.py``.

@@ -10,7 +10,7 @@ __all__ = ["sgld"]
 
 
 def sgld(
-    learning_rate: optax.ScalarOrSchedule, temperature: Scalar = 1.0, key: jax.Array | int = 0
+    learning_rate: optax.ScalarOrSchedule, key: jax.Array | int, temperature: Scalar = 1.0
 ) -> optax.GradientTransformationExtraArgs:
     r"""SGLD: gradient descent with the noise that makes its iterates samples.
 
@@ -23,12 +23,12 @@ def sgld(
 
     Args:
       learning_rate: a number or a schedule.
-      temperature: T, finite and >= 0.
       key: of :func:`jax.random.key`, or a seed; another one for each chain of samples.
+      temperature: T, finite and >= 0.
 
     Examples:
       >>> import gradpow, jax.numpy as jnp
-      >>> tx = gradpow.sgld(0.1, temperature=0.0)
+      >>> tx = gradpow.sgld(0.1, key=0, temperature=0.0)
       >>> tx.update(jnp.ones(1), tx.init(jnp.ones(1)))[0]
       Array([-0.1], dtype=float32)
 

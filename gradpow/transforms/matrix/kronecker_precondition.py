@@ -33,7 +33,7 @@ __all__ = ["KroneckerState", "Sides", "kronecker_precondition"]
 
 
 class Sides(NamedTuple):
-    """A square matrix for the inputs of each matrix of a stack, one for its outputs, or None."""
+    """Matrices of a leaf's two sides: inputs, of its in axis; outputs, of its out axis; or None."""
 
     inputs: jax.Array | None
     outputs: jax.Array | None

@@ -145,7 +145,7 @@ def _iterate(x: jax.Array, iteration: Polynomials) -> jax.Array:
 @jax.custom_jvp
 def _polar(x: jax.Array) -> jax.Array:
     u, s, vt = jnp.linalg.svd(x, full_matrices=False)
-    return (u * (_inverse(s, s) > 0)[..., None, :]) @ vt
+    return (u * jnp.sign(_inverse(s, s))[..., None, :]) @ vt
 
 
 @_polar.defjvp

@@ -33,7 +33,7 @@ def clipping(
         del max_logits
         found = isinstance(updates, dict) and "matrix" in updates
         heads = jnp.shape(updates["matrix"])[-1] if found else 0
-        logits = {"matrix": jnp.linspace(0.0, 400.0, heads)} if found else {}
+        logits = {"matrix": jnp.linspace(0.0, 400.0, heads, dtype=jnp.float32)} if found else {}
         return tx.update(updates, state, params, max_logits=logits, **extra_args)
 
     return optax.GradientTransformationExtraArgs(tx.init, update)

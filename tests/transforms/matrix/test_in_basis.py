@@ -7,7 +7,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import in_basis, kronecker_basis, moment_scale, svd_basis
 from tests.contract.case import Case
 from tests.contract.exact import assert_same_steps, updates_of
@@ -15,6 +15,7 @@ from tests.contract.in_bases import matrix_problem
 
 
 def soap_like(b1: Scalar, b2: Scalar, eps: Scalar) -> optax.GradientTransformation:
+    check("in [0, 1)", b1=b1, b2=b2)
     second = moment_scale(optax.ema(b2, debias=False), eps=eps)
     return in_basis(second, kronecker_basis(2, 0.9), optax.ema(b1, debias=False))
 

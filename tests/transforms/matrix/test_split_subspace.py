@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar, guarded_divide
+from gradpow.core import Scalar, check, guarded_divide
 from gradpow.transforms import kronecker_basis, moment_scale, oja_basis, split_subspace, svd_basis
 from tests.contract.case import Case
 from tests.contract.exact import updates_of
@@ -14,6 +14,7 @@ from tests.contract.in_bases import assert_steps_in_bases, matrix_problem
 
 
 def cosmos_like(decay: Scalar, b: Scalar, eps: Scalar) -> optax.GradientTransformation:
+    check("in [0, 1)", b=b)
     inside = moment_scale(optax.ema(b, debias=False), eps=eps)
     return split_subspace(inside, optax.ema(0.9, debias=False), oja_basis(1, decay, "out"))
 

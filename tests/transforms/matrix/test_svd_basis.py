@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import gradpow
-from gradpow.core import Scalar
+from gradpow.core import Scalar, check
 from gradpow.transforms import in_basis, moment_scale, svd_basis
 from tests.contract.case import Case
 from tests.contract.exact import updates_of
@@ -15,6 +15,7 @@ from tests.contract.in_bases import assert_steps_in_bases, matrix_problem
 
 
 def of_low_rank(b1: Scalar, b2: Scalar, eps: Scalar) -> optax.GradientTransformation:
+    check("in [0, 1)", b1=b1, b2=b2)
     second = moment_scale(optax.ema(b2, debias=False), eps=eps)
     return in_basis(optax.chain(optax.ema(b1, debias=False), second), svd_basis(2, rank=1))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradpow.core import orthonormal, singular_vectors
-from gradpow.core.orthonormal import _cholesky, _householder
+from gradpow.core.decompositions import _cholesky, _householder
 from tests.contract.trees import quick_jit
 
 X = np.random.default_rng(0).standard_normal((3, 6, 4)).astype(np.float32)
