@@ -36,5 +36,5 @@ def loop(eps, z):
 def test_steps_are_those_of_the_loop():
     with jax.enable_x64(True):
         z = normals()
-    found = run(gradpow.sgld(rate, 0.25, key=3))
+    found = run(gradpow.sgld(rate, 3, 0.25))
     assert_same_steps(found, loop(lambda t: 2 * rate(t), z), 1e-12)
