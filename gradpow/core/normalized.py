@@ -11,7 +11,7 @@ __all__ = ["unit_matrices"]
 
 
 def unit_matrices(x: jax.Array, eps: Scalar = 0.0, factor: Scalar = 1.0) -> jax.Array:
-    """Each matrix X of a stack as X / (factor |X| + eps), by its Frobenius norm; 0 stays 0.
+    """Each matrix of a stack over factor times its Frobenius norm, plus eps; 0 stays 0.
 
     Norms of 1e-30 and of 1e30 are as exact as others.
 

@@ -4,7 +4,8 @@
     STORM and its kin  d = g + (1 - a)(d - r)    r at the last point
     MARS               c = g + s (g - r)         r at the last point, or the last gradient
 
-Members vary where r is taken, how much of the past is kept, and which step is made of it.
+Members vary where r is taken, how much of the past is kept, and which step is made of it. SGLD,
+whose noise makes samples of its iterates, takes no second gradient itself.
 """
 
 from .mars_adamw import *
