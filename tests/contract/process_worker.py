@@ -33,6 +33,10 @@ IN_ONE_PROCESS = {
     "adaptive_inertia", "factored", "pooled", "pooled_columns", "pooled_tree", "remove_radial",
     "gram_precondition", "gram_precondition_flat", "amos_scale", "norm_scale", "norm_scale_tree",
     "trust_ratio", "norm_control", "dasgo", "adamp", "normalized_sgd",
+    "asam", "ascend", "clip_by_tensor_norm", "dual_norm_scale", "graft", "in_basis",
+    "kronecker_precondition", "kronecker_precondition_mean", "kronecker_precondition_shorter",
+    "lmo", "lmo_rows", "lmo_spectral", "lmo_tree", "looksam", "low_rank_momentum", "mars", "muon",
+    "orthogonalize", "orthogonalize_svd", "sam", "set_rms", "split_subspace", "storm_step",
 }  # fmt: skip
 CASES = {
     name: case
