@@ -166,8 +166,8 @@ def _numbers(factory: Factory) -> dict[str, float]:
 def _asks_for_numbers_alone(factory: Factory) -> bool:
     """A learning rate, and other numbers at most."""
     parameters = inspect.signature(factory).parameters.values()
-    required = {p.name: str(p.annotation) for p in parameters if p.default is p.empty}
-    return "learning_rate" in required and all("float" in said for said in required.values())
+    required = [str(p.annotation) for p in parameters if p.default is p.empty]
+    return _takes(factory, "learning_rate") and all("float" in said for said in required)
 
 
 def _optimizers() -> dict[str, Optimizer]:

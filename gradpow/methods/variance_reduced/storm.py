@@ -2,7 +2,7 @@
 
 import optax
 
-from gradpow.core import Scalar, chain
+from gradpow.core import Scalar, chain, check_rate
 from gradpow.transforms import storm_step
 from gradpow.wrappers import at_previous_point
 
@@ -41,4 +41,5 @@ def storm(
     References:
       Cutkosky and Orabona (2019), Algorithm 1.
     """
+    check_rate(learning_rate=learning_rate)
     return at_previous_point(chain(storm_step(learning_rate, w, c), optax.scale(-1.0)))
